@@ -1,0 +1,79 @@
+//! Text that came out of a capture, made safe to print.
+//!
+//! A name in a ClientHello is whatever a hostile peer put there: terminal escapes, bidirectional overrides,
+//! 64 KiB of it. [`Untrusted`] shows it on one line in printable characters, and cuts it at a stated length.
+
+use std::fmt;
+
+/// The longest piece of capture text that is ever shown, in characters. A DNS name has at most 253.
+pub const SHOWN_CHARS: usize = 256;
+
+/// Capture text, shown with every character that could act on a terminal or deceive a reader escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Untrusted<'a>(pub &'a str);
+
+impl fmt::Display for Untrusted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for (n, c) in self.0.chars().enumerate() {
+            if n == SHOWN_CHARS {
+                return f.write_str("…");
+            }
+            if is_plain(c) {
+                f.write_char(c)?;
+            } else {
+                write!(f, "\\u{{{:x}}}", u32::from(c))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character shows as itself and does nothing else.
+///
+/// Names on the wire are ASCII (RFC 6066 §3, internationalised names in their `xn--` form), so anything else is
+/// worth seeing in full rather than as a look-alike.
+const fn is_plain(c: char) -> bool {
+    c.is_ascii_graphic() && c != '\\'
+}
+
+/// Bytes from the capture as text: valid UTF-8 kept, anything else shown as `\xNN`.
+pub fn lossless(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for b in chunk.invalid() {
+            out.push_str(&format!("\\x{b:02x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_what_acts() {
+        assert_eq!(Untrusted("x.com").to_string(), "x.com");
+        assert_eq!(Untrusted("a\u{1b}[31mb\n").to_string(), "a\\u{1b}[31mb\\u{a}");
+        assert_eq!(Untrusted("moc.x\u{202e}").to_string(), "moc.x\\u{202e}");
+        assert_eq!(Untrusted("x\\u{61}").to_string(), "x\\u{5c}u{61}");
+    }
+
+    #[test]
+    fn cuts_what_is_long() {
+        let shown = Untrusted(&"a".repeat(70_000)).to_string();
+        assert_eq!(shown.chars().count(), SHOWN_CHARS + 1);
+        assert!(shown.ends_with('…'));
+    }
+
+    proptest! {
+        #[test]
+        fn never_shows_a_control_character(bytes: Vec<u8>) {
+            let shown = Untrusted(&lossless(&bytes)).to_string();
+            prop_assert!(shown.chars().all(|c| c.is_ascii_graphic() || c == '…'));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Capture time: nanoseconds since the Unix epoch, as the capture says it, never a clock's.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+/// A moment of capture time, in nanoseconds since the Unix epoch (1970-01-01 UTC).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment that lies `ns` nanoseconds after the Unix epoch.
+    pub const fn from_ns(ns: i64) -> Self {
+        Self(ns)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn ns(self) -> i64 {
+        self.0
+    }
+
+    /// The span from `earlier` to this moment; negative where the capture's clock went back.
+    pub const fn since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with microseconds; the bare number of nanoseconds where no calendar reaches.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(t) => write!(f, "{t:.6}"),
+            Err(_) => write!(f, "{} ns", self.0),
+        }
+    }
+}
+
+impl Add<Span> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = Span;
+
+    fn sub(self, earlier: Self) -> Span {
+        self.since(earlier)
+    }
+}
+
+/// A signed length of capture time, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(i64);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// A span of `ns` nanoseconds.
+    pub const fn from_ns(ns: i64) -> Self {
+        Self(ns)
+    }
+
+    /// A span of `ms` milliseconds.
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(ms.saturating_mul(1_000_000))
+    }
+
+    /// A span of `s` seconds.
+    pub const fn from_secs(s: i64) -> Self {
+        Self(s.saturating_mul(1_000_000_000))
+    }
+
+    /// Whole nanoseconds.
+    pub const fn ns(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds, as a float for rates and words.
+    #[allow(clippy::cast_precision_loss)] // a rate needs no more than 52 bits
+    pub fn secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// The same span without its sign.
+    pub const fn abs(self) -> Self {
+        Self(self.0.saturating_abs())
+    }
+}
+
+impl fmt::Display for Span {
+    /// Three significant digits in the unit a person would choose: `850 µs`, `42.0 ms`, `3.10 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = self.secs_f64();
+        let (value, unit) = match s.abs() {
+            x if x >= 120.0 => (s / 60.0, "min"),
+            x if x >= 1.0 => (s, "s"),
+            x if x >= 1e-3 => (s * 1e3, "ms"),
+            x if x >= 1e-6 => (s * 1e6, "µs"),
+            _ => return write!(f, "{} ns", self.0),
+        };
+        let digits = if value.abs() >= 100.0 {
+            0
+        } else if value.abs() >= 10.0 {
+            1
+        } else {
+            2
+        };
+        write!(f, "{value:.digits$} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_shown_in_utc() {
+        let t = Timestamp::from_ns(1_708_128_000_123_456_789);
+        assert_eq!(t.to_string(), "2024-02-17T00:00:00.123456Z");
+        assert_eq!(Timestamp::from_ns(i64::MIN).to_string(), "1677-09-21T00:12:43.145224Z");
+    }
+
+    #[test]
+    fn spans_choose_their_unit() {
+        let shown: Vec<String> = [17, 850_000, 42_000_000, 3_100_000_000, 600_000_000_000]
+            .map(|n| Span::from_ns(n).to_string())
+            .into();
+        assert_eq!(shown, ["17 ns", "850 µs", "42.0 ms", "3.10 s", "10.0 min"]);
+    }
+
+    #[test]
+    fn clocks_that_go_back_give_negative_spans() {
+        let (a, b) = (Timestamp::from_ns(5), Timestamp::from_ns(3));
+        assert_eq!((b - a).ns(), -2);
+        assert_eq!((Timestamp::from_ns(i64::MIN) - a).ns(), i64::MIN);
+    }
+}

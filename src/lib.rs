@@ -1,0 +1,3 @@
+//! pinchpoint reads a packet capture and says what the network did to it.
+
+pub mod base;
