@@ -1,3 +1,7 @@
 //! pinchpoint reads a packet capture and says what the network did to it.
 
 pub mod base;
+pub mod wire;
+
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;

@@ -1,0 +1,3 @@
+//! Makers of the bytes that tests, benches and fixtures feed to the program; never in a release.
+
+pub mod tls;

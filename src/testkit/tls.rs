@@ -1,0 +1,1 @@
+//! TLS bytes as peers send them, made to order.

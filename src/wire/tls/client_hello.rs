@@ -1,0 +1,280 @@
+//! The ClientHello: what a client asks for, and from whom, in clear (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2).
+//!
+//! The message is joined over records and read from whatever prefix of the stream is there. A complete message is
+//! taken apart by `tls-parser`; the extension block is walked here, because one odd extension must not hide the
+//! server name. A hello that a snap length or a gap cut short, or that is damaged, is read leniently up to there.
+
+use tls_parser::parse_tls_handshake_client_hello;
+
+use super::super::reader::Reader;
+use super::extension::{self, Extension};
+use super::handshake::{First, MESSAGE_HEADER_LEN, Message, bare_message, first_message};
+use super::{NEVER, Scan, code};
+use crate::base::text::lossless;
+
+/// The most bytes of a server name that are kept. A DNS name has at most 253 characters.
+pub const MAX_NAME_LEN: usize = 255;
+
+/// The most ALPN protocols that are kept. Clients send two or three.
+pub const MAX_PROTOCOLS: usize = 64;
+
+/// A ClientHello, as far as it could be read.
+///
+/// Lists have wire order and hold what was sent, GREASE values included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // facts side by side, not a state
+pub struct ClientHello {
+    /// `legacy_version`; [`Self::offered_version`] is the version that the client wants.
+    pub legacy_version: u16,
+    /// `legacy_session_id`, which the server of a TLS 1.3 connection echoes.
+    pub session_id: Vec<u8>,
+    /// Cipher suites.
+    pub cipher_suites: Vec<u16>,
+    /// Types of the extensions.
+    pub extensions: Vec<u16>,
+    /// Host name of the first `server_name` extension that has one.
+    ///
+    /// With Encrypted Client Hello this is the public name of the outer hello, not the server that is meant.
+    pub server_name: Option<Name>,
+    /// ALPN protocols, the first [`MAX_PROTOCOLS`] of them. Opaque bytes: RFC 7301 does not say that they are text.
+    pub alpn: Vec<Vec<u8>>,
+    /// Versions of the `supported_versions` extension.
+    pub supported_versions: Vec<u16>,
+    /// Groups of the `supported_groups` extension.
+    pub supported_groups: Vec<u16>,
+    /// Schemes of the `signature_algorithms` extension.
+    pub signature_algorithms: Vec<u16>,
+    /// Formats of the `ec_point_formats` extension.
+    pub ec_point_formats: Vec<u8>,
+    /// Groups for which a key was sent along.
+    pub key_share_groups: Vec<u16>,
+    /// Encrypted Client Hello. A client without a configuration sends one that decrypts to nothing (RFC 9849 §6.2,
+    /// "GREASE ECH"); to an observer the two are the same.
+    pub ech: Option<Ech>,
+    /// Whether the encrypted server name of the drafts before ECH is there.
+    pub esni: bool,
+    /// Whether any list holds a value that RFC 8701 reserves.
+    pub grease: bool,
+    /// Whether a `session_ticket` extension is there, with a ticket or without.
+    pub session_ticket: bool,
+    /// Whether a `pre_shared_key` extension is there: in TLS 1.3 the sign of a resumed session.
+    pub psk: bool,
+    /// How many records hold the part that was read; 0 for a message that came without records.
+    pub record_count: usize,
+    /// Length of the message as its header has it.
+    pub handshake_len: usize,
+    /// Whether all of the message was there and could be read.
+    pub complete: bool,
+}
+
+impl ClientHello {
+    /// The highest version offered: of `supported_versions` without GREASE, else the legacy version.
+    pub fn offered_version(&self) -> u16 {
+        let offered = self.supported_versions.iter().copied().filter(|&v| !code::is_grease(v));
+        offered.max().unwrap_or(self.legacy_version)
+    }
+
+    /// Whether an extension of this type is there.
+    pub fn has_extension(&self, kind: u16) -> bool {
+        self.extensions.contains(&kind)
+    }
+
+    /// The ALPN protocols as text, anything that is not UTF-8 shown as `\xNN`.
+    pub fn alpn_text(&self) -> impl Iterator<Item = String> {
+        self.alpn.iter().map(|p| lossless(p))
+    }
+
+    /// Takes up what one extension says. Of two of a kind, which a peer refuses (RFC 8446 §4.2), the first counts
+    /// that says anything.
+    fn take_up(&mut self, Extension { kind, mut body }: Extension<'_>) {
+        self.extensions.push(kind);
+        match kind {
+            code::ALPN if self.alpn.is_empty() => self.alpn = extension::protocols(body, MAX_PROTOCOLS),
+            code::EC_POINT_FORMATS if self.ec_point_formats.is_empty() => {
+                let length = body.u8().unwrap_or(0);
+                self.ec_point_formats = body.sub_lax(usize::from(length)).0.rest().to_vec();
+            }
+            code::ENCRYPTED_CLIENT_HELLO if self.ech.is_none() => self.ech = Ech::parse(body),
+            code::ENCRYPTED_SERVER_NAME => self.esni = true,
+            code::KEY_SHARE if self.key_share_groups.is_empty() => {
+                self.key_share_groups = extension::key_share_groups(body);
+            }
+            code::PRE_SHARED_KEY => self.psk = true,
+            code::SERVER_NAME if self.server_name.is_none() => {
+                self.server_name = extension::host_name(body).map(Name::new);
+            }
+            code::SESSION_TICKET => self.session_ticket = true,
+            code::SIGNATURE_ALGORITHMS if self.signature_algorithms.is_empty() => {
+                self.signature_algorithms = extension::list16(body);
+            }
+            code::SUPPORTED_GROUPS if self.supported_groups.is_empty() => {
+                self.supported_groups = extension::list16(body);
+            }
+            code::SUPPORTED_VERSIONS if self.supported_versions.is_empty() => {
+                self.supported_versions = extension::list8(body);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether any list holds a GREASE value; RFC 8701 §3 has two-byte ALPN names for it too.
+    fn holds_grease(&self) -> bool {
+        let lists = [
+            &self.cipher_suites,
+            &self.extensions,
+            &self.supported_versions,
+            &self.supported_groups,
+            &self.signature_algorithms,
+            &self.key_share_groups,
+        ];
+        lists.into_iter().flatten().any(|&c| code::is_grease(c))
+            || self.alpn.iter().any(|p| matches!(**p, [a, b] if code::is_grease(u16::from_be_bytes([a, b]))))
+    }
+}
+
+/// A host name that a client asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name as sent, what is not UTF-8 as `\xNN`. Untrusted: see [`crate::base::text::Untrusted`].
+    pub text: String,
+    /// The name to group by: ASCII letters in lower case, without a final dot.
+    pub folded: String,
+    /// Whether the name was longer than [`MAX_NAME_LEN`] bytes, of which the first are kept.
+    pub cut: bool,
+}
+
+impl Name {
+    /// The name that `bytes` spell.
+    pub fn new(bytes: &[u8]) -> Self {
+        let kept = &bytes[..bytes.len().min(MAX_NAME_LEN)];
+        let text = lossless(kept);
+        let folded = text.strip_suffix('.').unwrap_or(&text).to_ascii_lowercase();
+        Self { text, folded, cut: kept.len() < bytes.len() }
+    }
+}
+
+/// An `encrypted_client_hello` extension (RFC 9849 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ech {
+    /// Which hello carries it.
+    pub kind: EchKind,
+    /// `config_id` of an outer hello.
+    pub config_id: Option<u8>,
+    /// Length of the encrypted inner hello in an outer one.
+    pub payload_len: Option<u16>,
+}
+
+impl Ech {
+    /// The extension's body, of which at least the type must be there.
+    fn parse(mut body: Reader<'_>) -> Option<Self> {
+        let kind = match body.u8()? {
+            0 => EchKind::Outer,
+            1 => EchKind::Inner,
+            other => EchKind::Other(other),
+        };
+        let mut ech = Self { kind, config_id: None, payload_len: None };
+        if kind == EchKind::Outer && body.u32().is_some() {
+            // The four bytes are the HPKE suite: KDF and AEAD.
+            ech.config_id = body.u8();
+            let enc = body.u16().and_then(|n| body.take(usize::from(n)));
+            ech.payload_len = enc.and_then(|_| body.u16());
+        }
+        Some(ech)
+    }
+}
+
+/// `ECHClientHelloType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EchKind {
+    /// 0: the hello in clear, with an encrypted one inside or random bytes in its place.
+    Outer,
+    /// 1: the inner hello, which is never in clear on the wire unless a client errs.
+    Inner,
+    /// A type that RFC 9849 does not define.
+    Other(u8),
+}
+
+/// Reads the ClientHello at the start of a client's stream.
+///
+/// `stream` holds the bytes from the first one on, in order, as far as they are there.
+pub fn client_hello(stream: &[u8]) -> Scan<ClientHello> {
+    scan(first_message(stream, code::CLIENT_HELLO))
+}
+
+/// Reads a ClientHello that stands without records, as in the CRYPTO frames of QUIC (RFC 9001 §4.1.3).
+pub fn client_hello_message(bytes: &[u8]) -> Scan<ClientHello> {
+    scan(bare_message(bytes, code::CLIENT_HELLO))
+}
+
+fn scan(first: First<'_>) -> Scan<ClientHello> {
+    match first {
+        First::Message(message) => scan_message(&message),
+        First::Short(need) => Scan::Incomplete { partial: None, need },
+        First::Other => Scan::NotTls,
+    }
+}
+
+fn scan_message(message: &Message<'_>) -> Scan<ClientHello> {
+    let whole = message.need == 0;
+    let read = if whole { read_complete(&message.body) } else { None };
+    let complete = read.is_some();
+    let Some(mut hello) = read.or_else(|| read_leniently(&message.body)) else {
+        // Not even a version, and no more to come.
+        let damaged = whole || message.need == NEVER;
+        return if damaged {
+            Scan::NotTls
+        } else {
+            Scan::Incomplete { partial: None, need: message.need }
+        };
+    };
+    hello.record_count = message.records;
+    hello.handshake_len = message.length;
+    hello.grease = hello.holds_grease();
+    hello.complete = complete;
+    match (complete, whole) {
+        (true, _) => Scan::Complete(hello),
+        (false, true) => Scan::Incomplete { partial: Some(hello), need: NEVER },
+        (false, false) => Scan::Incomplete { partial: Some(hello), need: message.need },
+    }
+}
+
+/// Reads a message that is all there and whose extensions fill their block.
+fn read_complete(body: &[u8]) -> Option<ClientHello> {
+    let (rest, contents) = parse_tls_handshake_client_hello(body).ok()?;
+    // The parser passes over an extension block that is longer than the message. Bytes after the block are a
+    // matter of the peer's patience (RFC 2246 §7.4.1.2 allowed them).
+    if contents.ext.is_none() && !rest.is_empty() {
+        return None;
+    }
+    let mut hello = ClientHello {
+        legacy_version: contents.version.0,
+        session_id: contents.session_id.unwrap_or_default().to_vec(),
+        cipher_suites: contents.ciphers.into_iter().map(|c| c.0).collect(),
+        ..ClientHello::default()
+    };
+    let block = contents.ext.unwrap_or_default();
+    hello.extensions.reserve(block.len().min(256) / MESSAGE_HEADER_LEN);
+    extension::walk(Reader::new(block), |e| hello.take_up(e)).then_some(hello)
+}
+
+/// Reads a message that is cut short or damaged, up to where it is. At least the version must be there.
+fn read_leniently(body: &[u8]) -> Option<ClientHello> {
+    let mut r = Reader::new(body);
+    let mut hello = ClientHello { legacy_version: r.u16()?, ..ClientHello::default() };
+    let mut rest = || {
+        let random = r.array::<32>()?;
+        let _ = random;
+        let length = r.u8()?;
+        hello.session_id = r.sub_lax(usize::from(length)).0.rest().to_vec();
+        let length = r.u16()?;
+        hello.cipher_suites = extension::numbers(r.sub_lax(usize::from(length)).0);
+        let length = r.u8()?;
+        r.sub_lax(usize::from(length));
+        let length = r.u16()?;
+        let block = r.sub_lax(usize::from(length)).0;
+        extension::walk(block, |e| hello.take_up(e));
+        Some(())
+    };
+    let _ = rest();
+    Some(hello)
+}
