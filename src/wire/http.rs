@@ -195,9 +195,9 @@ fn split_target(line: &[u8]) -> (&[u8], &[u8]) {
 
 /// The authority of a target in absolute form (RFC 9112 §3.2.2).
 fn authority_of(target: &[u8]) -> Option<&[u8]> {
-    let scheme = [&b"http://"[..], b"https://"].into_iter().find(|s| {
-        target.get(..s.len()).is_some_and(|start| start.eq_ignore_ascii_case(s))
-    })?;
+    let scheme = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|s| target.get(..s.len()).is_some_and(|start| start.eq_ignore_ascii_case(s)))?;
     let rest = &target[scheme.len()..];
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let authority = &rest[..end];
@@ -246,4 +246,123 @@ fn decimal(digits: &[u8]) -> Option<u16> {
 fn kept(bytes: &[u8]) -> (String, bool) {
     let within = &bytes[..bytes.len().min(MAX_TEXT_LEN)];
     (lossless(within), within.len() < bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn host(stream: &[u8]) -> Option<String> {
+        request(stream).into_seen().and_then(|r| r.host).map(|h| h.folded)
+    }
+
+    #[test]
+    fn a_request_says_whom_it_asks() {
+        let stream =
+            b"GET /a?b HTTP/1.1\r\nAccept: */*\r\nhOsT:\t Example.com:8080 \r\n\r\nbody\r\nHost: other\r\n";
+        let HeadScan::Complete(request) = request(stream) else { panic!() };
+        assert_eq!((request.method, request.target.as_str(), request.target_cut), ("GET", "/a?b", false));
+        let host = request.host.unwrap();
+        assert_eq!(
+            (host.text.as_str(), host.folded.as_str(), request.port),
+            ("Example.com", "example.com", Some(8080))
+        );
+    }
+
+    #[test]
+    fn hosts_stand_in_four_places() {
+        for (head, expected) in [
+            ("CONNECT a.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n", Some("a.example")),
+            ("GET http://u@a.example:81/x HTTP/1.1\r\nHost: b.example\r\n\r\n", Some("a.example")),
+            ("GET HTTPS://a.example?q HTTP/1.1\r\n\r\n", Some("a.example")),
+            ("GET /http://x HTTP/1.0\r\nHost: b.example\r\n\r\n", Some("b.example")),
+            ("GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", Some("2001:db8::1")),
+            ("GET / HTTP/1.1\nHost : b.example\n\n", Some("b.example")),
+            ("\r\n\r\nGET / HTTP/1.1\r\nHost:b.example\r\n\r\n", Some("b.example")),
+            ("GET / HTTP/1.1\r\nX: y\r\n Host: folded\r\nHost: b.example.\r\n\r\n", Some("b.example")),
+            ("GET / HTTP/1.1\r\nNoColon\r\nHost: b.example\r\n\r\n", Some("b.example")),
+            ("GET / HTTP/1.1\r\nHost:\r\n\r\n", None),
+            ("GET /\r\n\r\n", None),
+        ] {
+            assert_eq!(host(head.as_bytes()).as_deref(), expected, "{head}");
+        }
+    }
+
+    #[test]
+    fn other_streams_are_not_http() {
+        for stream in [
+            &b"\x16\x03\x01"[..],
+            b"GETX",
+            b"SSH-2.0-x\r\n",
+            b"GET  \r\n\r\n",
+            b"GET / FTP/1\r\n",
+            b"PRI * HTTP/2.0\r\n",
+        ] {
+            assert_eq!(request(stream), HeadScan::NotHttp, "{stream:?}");
+        }
+        for stream in [&b""[..], b"\r\n", b"GE", b"GET", b"GET /", b"GET / HTTP/1.1\r"] {
+            assert_eq!(request(stream), HeadScan::Incomplete { partial: None, open: true }, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_does_not_end_is_given_up() {
+        let mut stream = b"GET / HTTP/1.1\r\nHost: a.example\r\n".to_vec();
+        stream.resize(MAX_HEAD_LEN + 5, b'x');
+        let HeadScan::Incomplete { partial: Some(request), open: false } = request(&stream) else { panic!() };
+        assert_eq!(request.host.unwrap().folded, "a.example");
+        let long = [&b"GET /"[..], &[b'a'; 9000], b" HTTP/1.1\r\n\r\n"].concat();
+        let HeadScan::Complete(request) = super::request(&long) else { panic!() };
+        assert_eq!((request.target.len(), request.target_cut), (MAX_TEXT_LEN, true));
+    }
+
+    #[test]
+    fn a_response_says_where_to_go() {
+        let stream = b"HTTP/1.1 302 Moved Temporarily\r\nLOCATION: http://warn.example/?u=x\r\n\r\n";
+        let HeadScan::Complete(response) = response(stream) else { panic!() };
+        assert_eq!((response.status, response.reason.as_str()), (302, "Moved Temporarily"));
+        assert_eq!(response.location.as_deref(), Some("http://warn.example/?u=x"));
+        assert_eq!(super::response(b"HTTP/1.1 xx OK\r\n\r\n"), HeadScan::NotHttp);
+        assert_eq!(super::response(b"SSH-2.0"), HeadScan::NotHttp);
+        assert_eq!(super::response(b"HTTP/1.1 200"), HeadScan::Incomplete { partial: None, open: true });
+        let bare = super::response(b"HTTP/1.0 204\r\n\r\n").into_seen().unwrap();
+        assert_eq!((bare.status, bare.reason.as_str(), bare.location), (204, "", None));
+    }
+
+    #[test]
+    fn ports_are_numbers_that_fit() {
+        for (authority, port) in
+            [("a:80", Some(80)), ("a:", None), ("a:65536", None), ("a:8x", None), ("a", None)]
+        {
+            assert_eq!(split_port(authority.as_bytes()), (Some(&b"a"[..]), port), "{authority}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_head_invents_no_host(name in "[a-z]{1,20}\\.[a-z]{2,6}", cut in 0_usize..200) {
+            let stream = format!("POST /x HTTP/1.1\r\nA: b\r\nHost: {name}\r\nC: d\r\n\r\n");
+            let there = &stream.as_bytes()[..cut.min(stream.len())];
+            let seen = host(there);
+            prop_assert!(seen.is_none() || seen.as_deref() == Some(&name));
+            if cut >= stream.len() {
+                prop_assert_eq!(seen, Some(name));
+            }
+        }
+
+        #[test]
+        fn the_end_is_found_from_anywhere_before_it(head in "([a-z:]{0,9}\r?\n){0,9}", from: prop::sample::Index) {
+            let end = head_end(head.as_bytes(), 0);
+            if let Some(end) = end {
+                prop_assert_eq!(head_end(head.as_bytes(), from.index(end)), Some(end));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, text in "(GET|POST|HTTP/1\\.1) [ -~\r\n]{0,200}") {
+            let _ = (request(&bytes), response(&bytes));
+            let _ = (request(text.as_bytes()), response(text.as_bytes()));
+        }
+    }
 }

@@ -221,11 +221,7 @@ fn scan_message(message: &Message<'_>) -> Scan<ClientHello> {
     let Some(mut hello) = read.or_else(|| read_leniently(&message.body)) else {
         // Not even a version, and no more to come.
         let damaged = whole || message.need == NEVER;
-        return if damaged {
-            Scan::NotTls
-        } else {
-            Scan::Incomplete { partial: None, need: message.need }
-        };
+        return if damaged { Scan::NotTls } else { Scan::Incomplete { partial: None, need: message.need } };
     };
     hello.record_count = message.records;
     hello.handshake_len = message.length;
@@ -277,4 +273,239 @@ fn read_leniently(body: &[u8]) -> Option<ClientHello> {
     };
     let _ = rest();
     Some(hello)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::tls as make;
+    use crate::testkit::tls::Hello;
+    use proptest::prelude::*;
+
+    fn complete(stream: &[u8]) -> ClientHello {
+        match client_hello(stream) {
+            Scan::Complete(hello) => hello,
+            other => panic!("not complete: {other:?}"),
+        }
+    }
+
+    /// The hello without what depends on how it was cut into records.
+    fn content(hello: ClientHello) -> ClientHello {
+        ClientHello { record_count: 0, ..hello }
+    }
+
+    fn name_of(hello: &ClientHello) -> Option<&str> {
+        hello.server_name.as_ref().map(|n| n.text.as_str())
+    }
+
+    #[test]
+    fn a_browser_hello_is_read_whole() {
+        let hello = complete(&Hello::post_quantum("Example.COM.").record());
+        assert_eq!(
+            hello.server_name,
+            Some(Name { text: "Example.COM.".into(), folded: "example.com".into(), cut: false })
+        );
+        assert_eq!((hello.legacy_version, hello.offered_version()), (code::TLS12, code::TLS13));
+        assert_eq!(hello.session_id, [0x11; 32]);
+        assert_eq!(hello.cipher_suites, [0x0a0a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f]);
+        assert_eq!(hello.extensions, [0x1a1a, 51, 0, 16, 10, 11, 35, 13, 43, 0xfe0d, 0x4a4a]);
+        assert_eq!(hello.alpn_text().collect::<Vec<_>>(), ["h2", "http/1.1"]);
+        assert_eq!(hello.supported_versions, [0x3a3a, code::TLS13, code::TLS12]);
+        assert_eq!(hello.supported_groups, [0x2a2a, 0x11ec, 0x001d, 0x0017]);
+        assert_eq!(hello.key_share_groups, [0x2a2a, 0x11ec, 0x001d]);
+        assert_eq!(hello.signature_algorithms, [0x0403, 0x0804, 0x0401]);
+        assert_eq!(hello.ec_point_formats, [0]);
+        assert_eq!(
+            hello.ech,
+            Some(Ech { kind: EchKind::Outer, config_id: Some(0x2a), payload_len: Some(208) })
+        );
+        assert!(hello.grease && hello.session_ticket && hello.complete);
+        assert!(!hello.esni && !hello.psk);
+        assert_eq!(
+            (hello.record_count, hello.handshake_len),
+            (1, Hello::post_quantum("Example.COM.").message().len() - 4)
+        );
+    }
+
+    #[test]
+    fn a_hello_of_ssl3_has_no_extensions() {
+        let hello = Hello { version: 0x0300, session_id: vec![], ..Hello::bare() };
+        let read = complete(&make::record(22, 0x0300, &hello.message()));
+        assert_eq!((read.offered_version(), read.extensions.len(), read.server_name), (0x0300, 0, None));
+    }
+
+    #[test]
+    fn other_streams_are_not_tls() {
+        for stream in [
+            &b"GET / HTTP/1.1"[..],
+            b"\x16\x02\x00\x00\x05",
+            b"\x15\x03\x01\x00\x02\x02\x28",
+            b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",
+            b"\x80\x2e\x01\x03\x01",
+        ] {
+            assert_eq!(client_hello(stream), Scan::NotTls, "{stream:?}");
+        }
+        assert_eq!(client_hello(b""), Scan::Incomplete { partial: None, need: 9 });
+        assert_eq!(client_hello(b"\x16\x03"), Scan::Incomplete { partial: None, need: 7 });
+    }
+
+    #[test]
+    fn an_odd_extension_hides_no_other() {
+        let hello = Hello::bare()
+            .with(code::SUPPORTED_GROUPS, vec![0xff, 0xff, 0x00])
+            .with(code::ALPN, vec![0x00])
+            .with(code::KEY_SHARE, vec![0, 9, 0, 29, 0xff, 0xff])
+            .with(code::SERVER_NAME, make::server_name(b"a.example"))
+            .with(code::ENCRYPTED_CLIENT_HELLO, vec![1])
+            .with(code::ENCRYPTED_SERVER_NAME, vec![])
+            .with(code::PRE_SHARED_KEY, vec![]);
+        let hello = complete(&hello.record());
+        assert_eq!(name_of(&hello), Some("a.example"));
+        assert_eq!(hello.ech.map(|e| e.kind), Some(EchKind::Inner));
+        assert_eq!(hello.key_share_groups, [29]);
+        assert!(hello.esni && hello.psk);
+    }
+
+    #[test]
+    fn only_a_host_name_is_a_name() {
+        let other_first = [&[0, 15][..], &[7, 0, 2, b'n', b'o'], &[0, 0, 7], b"b.local"].concat();
+        for (body, name) in [
+            (vec![], None),
+            (make::server_name(b""), None),
+            (vec![0, 5, 1, 0, 2, b'n', b'o'], None),
+            (other_first, Some("b.local")),
+            (make::server_name(b"\xff\x1b"), Some("\\xff\u{1b}")),
+        ] {
+            let hello = complete(&Hello::bare().with(code::SERVER_NAME, body).record());
+            assert_eq!((name_of(&hello), hello.has_extension(0)), (name, true));
+        }
+        let long = complete(&Hello::to(&"a".repeat(5000)).record()).server_name.unwrap();
+        assert_eq!((long.text.len(), long.cut), (MAX_NAME_LEN, true));
+    }
+
+    #[test]
+    fn the_first_of_two_names_counts() {
+        let hello = Hello::to("first.example").with(code::SERVER_NAME, make::server_name(b"second.example"));
+        assert_eq!(name_of(&complete(&hello.record())), Some("first.example"));
+    }
+
+    #[test]
+    fn a_damaged_hello_still_has_its_name() {
+        // A session identifier longer than 32 bytes, an odd list of ciphers, and an extension that runs over.
+        let long_id = Hello { session_id: vec![0; 33], ..Hello::to("a.example") }.record();
+        let mut odd = Hello { ciphers: vec![0x1301], ..Hello::to("a.example") }.record();
+        odd[5 + 4 + 2 + 32 + 33 + 1] = 1; // one byte of cipher list: what follows is out of step, and no name is made up
+        let mut over = Hello::to("a.example").record();
+        let last = over.len() - 38 - 4; // the key share, last in the block
+        over[last + 3] = 0xff;
+        for (stream, name) in [(long_id, Some("a.example")), (odd, None), (over, Some("a.example"))] {
+            let Scan::Incomplete { partial: Some(hello), need } = client_hello(&stream) else { panic!() };
+            assert_eq!((name_of(&hello), need, hello.complete), (name, NEVER, false));
+        }
+    }
+
+    #[test]
+    fn another_record_ends_the_message() {
+        let mut stream = Hello::to("a.example").records(&[120]);
+        let second = 5 + 120;
+        stream.truncate(second);
+        let Scan::Incomplete { partial: Some(before), need } = client_hello(&stream) else { panic!() };
+        assert_eq!((name_of(&before), need > 0 && need != NEVER), (Some("a.example"), true));
+        stream.extend(make::alert(2, 40));
+        let Scan::Incomplete { partial: Some(after), need } = client_hello(&stream) else { panic!() };
+        assert_eq!((name_of(&after), need), (Some("a.example"), NEVER));
+    }
+
+    #[test]
+    fn empty_records_are_passed_over_but_not_for_ever() {
+        let hello = Hello::to("a.example");
+        assert_eq!(complete(&hello.records(&[0, 40])).record_count, hello.message().len().div_ceil(40) * 2);
+        let endless = make::record(22, 0x0301, &[]).repeat(5000);
+        assert_eq!(client_hello(&endless), Scan::NotTls);
+    }
+
+    #[test]
+    fn asking_when_told_to_is_cheap() {
+        let stream = Hello::post_quantum("a.example").records(&[1]);
+        let (mut there, mut asked) = (0, 0);
+        loop {
+            asked += 1;
+            match client_hello(&stream[..there]) {
+                Scan::Complete(_) => break,
+                Scan::Incomplete { need, .. } => there += need,
+                Scan::NotTls => panic!(),
+            }
+        }
+        assert!(asked < 60, "{asked} calls for {} bytes", stream.len());
+    }
+
+    #[test]
+    fn a_message_without_records_is_read_too() {
+        let hello = Hello::post_quantum("q.example");
+        let bare = client_hello_message(&hello.message()).into_seen().unwrap();
+        assert_eq!((bare.record_count, bare.complete), (0, true));
+        assert_eq!(bare, content(complete(&hello.record())));
+        assert_eq!(client_hello_message(&[2, 0]), Scan::NotTls);
+    }
+
+    fn any_hello() -> impl Strategy<Value = Hello> {
+        (any::<bool>(), "[a-z]{1,20}\\.[a-z]{2,5}")
+            .prop_map(|(large, name)| if large { Hello::post_quantum(&name) } else { Hello::to(&name) })
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_into_records_gives_the_same_hello(hello in any_hello(), lengths in prop::collection::vec(1_usize..200, 1..6)) {
+            let whole = content(complete(&hello.record()));
+            prop_assert_eq!(content(complete(&hello.records(&lengths))), whole);
+        }
+
+        /// A cut hello has the name or none, its lists begin as the whole ones do, and `need` promises nothing false.
+        #[test]
+        fn a_cut_hello_invents_nothing(hello in any_hello(), lengths in prop::collection::vec(1_usize..300, 1..4), one: bool, cut: prop::sample::Index) {
+            let stream = if one { hello.record() } else { hello.records(&lengths) };
+            let whole = complete(&stream);
+            let there = cut.index(stream.len());
+            let Scan::Incomplete { partial, need } = client_hello(&stream[..there]) else {
+                return Err(TestCaseError::fail("a cut hello is incomplete"));
+            };
+            prop_assert!(need >= 1 && there + need <= stream.len());
+            if let Some(part) = partial {
+                prop_assert!(part.server_name.is_none() || part.server_name == whole.server_name);
+                prop_assert!(whole.cipher_suites.starts_with(&part.cipher_suites));
+                prop_assert!(whole.extensions.starts_with(&part.extensions));
+                prop_assert!(whole.alpn.starts_with(&part.alpn));
+                prop_assert!(whole.supported_groups.starts_with(&part.supported_groups));
+                prop_assert!(!part.complete);
+            }
+        }
+
+        /// The name is reported from the very byte that completes it.
+        #[test]
+        fn the_name_is_seen_as_soon_as_it_is_there(hello in any_hello()) {
+            let stream = hello.record();
+            let name = complete(&stream).server_name.unwrap();
+            let end = stream.windows(name.text.len()).position(|w| w == name.text.as_bytes()).unwrap() + name.text.len();
+            let seen = |n: usize| client_hello(&stream[..n]).into_seen().and_then(|h| h.server_name);
+            prop_assert_eq!(seen(end - 1), None);
+            prop_assert_eq!(seen(end), Some(name));
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, tail in prop::collection::vec(any::<u8>(), 0..600)) {
+            let _ = client_hello(&bytes);
+            let _ = client_hello_message(&bytes);
+            let _ = client_hello(&make::record(22, 0x0301, &make::message(1, &tail)));
+        }
+
+        #[test]
+        fn any_damage_is_survived(hello in any_hello(), damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+            let mut stream = hello.record();
+            for (at, byte) in damage {
+                let at = at.index(stream.len());
+                stream[at] = byte;
+            }
+            let _ = client_hello(&stream);
+        }
+    }
 }

@@ -152,7 +152,9 @@ mod tests {
 
     #[test]
     fn what_no_peer_writes_is_impossible() {
-        for bytes in [[19, 3, 1, 0, 1], [25, 3, 3, 0, 1], [22, 2, 0, 0, 1], [22, 3, 5, 0, 1], [23, 3, 3, 0x48, 1]] {
+        for bytes in
+            [[19, 3, 1, 0, 1], [25, 3, 3, 0, 1], [22, 2, 0, 0, 1], [22, 3, 5, 0, 1], [23, 3, 3, 0x48, 1]]
+        {
             assert!(!RecordHeader::from_bytes(bytes).is_possible(), "{bytes:?}");
         }
         for bytes in [[23, 3, 3, 0x48, 0], [24, 3, 3, 0, 9], [20, 3, 3, 0, 2], [23, 3, 3, 0, 0]] {

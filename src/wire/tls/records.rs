@@ -12,7 +12,9 @@
 //! earlier hole was open, or the peer acknowledged them), or when the hole has grown past [`PATIENCE`]. Then it
 //! takes the next segment that starts with a plausible header, as most do whose sender writes a record at a time.
 
-use super::record::{ALERT, APPLICATION_DATA, Alert, CHANGE_CIPHER_SPEC, HEADER_LEN, HEARTBEAT, RecordHeader};
+use super::record::{
+    ALERT, APPLICATION_DATA, Alert, CHANGE_CIPHER_SPEC, HEADER_LEN, HEARTBEAT, RecordHeader,
+};
 
 /// How far beyond a hole a segment may end before the hole is given up: four records of the largest size, which
 /// is about what a sender has in flight when it notices a loss on a usual path.
@@ -198,7 +200,9 @@ impl RecordWalker {
         if have == ALERT_RECORD_LEN {
             on(RecordEvent::Alert { offset, alert: Alert { level, description } });
             self.step_over(2);
-            return;
+        }
+        if goal == ALERT_RECORD_LEN {
+            return; // the header was told of before
         }
         let header = RecordHeader::from_bytes([content_type, a, b, c, d]);
         let known_type = matches!(content_type, CHANGE_CIPHER_SPEC..=HEARTBEAT);
@@ -236,4 +240,255 @@ impl RecordWalker {
 fn from(payload: &[u8], offset: i64, wanted: i64) -> &[u8] {
     let passed = usize::try_from(wanted.saturating_sub(offset)).unwrap_or(0); // negative: all of it
     payload.get(passed..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::tls as make;
+    use proptest::prelude::*;
+
+    /// What a walker tells of these segments.
+    fn walk(walker: &mut RecordWalker, segments: &[(i64, &[u8])]) -> Vec<RecordEvent> {
+        let mut events = Vec::new();
+        for (offset, payload) in segments {
+            walker.feed(*offset, payload, &mut |e| events.push(e));
+        }
+        events
+    }
+
+    /// The oracle: the events of a stream that is all there.
+    fn naive(stream: &[u8]) -> Vec<RecordEvent> {
+        let mut events = Vec::new();
+        let mut at = 0;
+        while let Some(header) = RecordHeader::parse(&stream[at..]) {
+            let offset = i64::try_from(at).unwrap();
+            let RecordHeader { content_type, version, length, .. } = header;
+            if !header.is_possible() {
+                events.push(RecordEvent::NotTls { offset, byte: content_type });
+                break;
+            }
+            events.push(RecordEvent::Record { offset, content_type, version, length, resynced: false });
+            let end = at + HEADER_LEN + usize::from(length);
+            if (content_type, length) == (ALERT, 2) {
+                let alert = Alert { level: stream[end - 2], description: stream[end - 1] };
+                events.push(RecordEvent::Alert { offset, alert });
+            } else if content_type == ALERT && length > 2 || (content_type, length) == (APPLICATION_DATA, 19)
+            {
+                events.push(RecordEvent::EncryptedAlertLikely { offset, content_type, length });
+            }
+            at = end;
+        }
+        events
+    }
+
+    fn offset_of(event: RecordEvent) -> i64 {
+        match event {
+            RecordEvent::Alert { offset, .. }
+            | RecordEvent::EncryptedAlertLikely { offset, .. }
+            | RecordEvent::NotTls { offset, .. }
+            | RecordEvent::Record { offset, .. } => offset,
+        }
+    }
+
+    fn is_resynced(event: RecordEvent) -> bool {
+        matches!(event, RecordEvent::Record { resynced: true, .. })
+    }
+
+    fn data(length: usize) -> Vec<u8> {
+        make::record(APPLICATION_DATA, 0x0303, &vec![0xab; length])
+    }
+
+    #[test]
+    fn the_state_is_small() {
+        assert!(size_of::<RecordWalker>() <= 48);
+    }
+
+    #[test]
+    fn alerts_are_told_apart() {
+        let stream = [make::alert(1, 0), make::record(ALERT, 0x0303, &[9; 26]), data(19), data(20)].concat();
+        let events = walk(&mut RecordWalker::new(0), &[(0, &stream)]);
+        assert_eq!(events, naive(&stream));
+        assert_eq!(events[1], RecordEvent::Alert { offset: 0, alert: Alert { level: 1, description: 0 } });
+        assert_eq!(events[3], RecordEvent::EncryptedAlertLikely { offset: 7, content_type: 21, length: 26 });
+        assert_eq!(events.len(), 7);
+    }
+
+    #[test]
+    fn a_walker_waits_for_what_is_sent_again() {
+        let (a, b, c) = (data(100), data(200), data(300));
+        let stream = [a, b, c].concat();
+        let (s, hole) = (&stream[..], 105..310);
+        let mut walker = RecordWalker::new(0);
+        let segments = [(0, &s[..105]), (310, &s[310..]), (105, &s[hole]), (310, &s[310..])];
+        assert_eq!(walk(&mut walker, &segments), naive(&stream));
+        assert_eq!(walker.next_header(), Some(615));
+    }
+
+    #[test]
+    fn what_went_by_is_given_up() {
+        // The third record comes while the second is missing; when that comes, the third is gone.
+        let stream = [data(100), data(200), data(300), data(400)].concat();
+        let s = &stream[..];
+        let mut walker = RecordWalker::new(0);
+        let events =
+            walk(&mut walker, &[(0, &s[..105]), (310, &s[310..615]), (105, &s[105..310]), (615, &s[615..])]);
+        let offsets: Vec<_> = events.iter().map(|&e| (offset_of(e), is_resynced(e))).collect();
+        assert_eq!(offsets, [(0, false), (105, false), (615, true)]);
+    }
+
+    #[test]
+    fn a_hole_is_given_up_in_time() {
+        let mut walker = RecordWalker::new(0);
+        let one = data(1000);
+        let mut events = Vec::new();
+        for n in 1..100 {
+            walker.feed(n * 1005, &one, &mut |e| events.push(e));
+        }
+        assert!(is_resynced(events[0]));
+        assert!((PATIENCE - 1005..PATIENCE + 1005).contains(&offset_of(events[0])));
+        assert_eq!(events.iter().filter(|&&e| is_resynced(e)).count(), 1);
+    }
+
+    #[test]
+    fn an_acknowledged_hole_is_given_up_at_once() {
+        let (one, two) = (data(100), data(100));
+        let mut walker = RecordWalker::new(0);
+        assert_eq!(walk(&mut walker, &[(105, &one)]), []);
+        walker.acknowledged(210);
+        let events = walk(&mut walker, &[(210, &two)]);
+        assert!(events.len() == 1 && is_resynced(events[0]));
+    }
+
+    #[test]
+    fn a_foreign_byte_is_told_once() {
+        let stream = [data(100), b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()].concat();
+        let mut walker = RecordWalker::new(0);
+        let end = i64::try_from(stream.len()).unwrap();
+        let events = walk(&mut walker, &[(0, &stream), (0, &stream), (end, b"and more")]);
+        assert_eq!(events[1..], [RecordEvent::NotTls { offset: 105, byte: b'H' }]);
+        assert_eq!(walker.next_header(), None);
+        // The true record that was to be there, sent again, puts it back in its place.
+        let events = walk(&mut walker, &[(105, &data(50))]);
+        assert!(is_resynced(events[0]) && offset_of(events[0]) == 105);
+    }
+
+    #[test]
+    fn a_stream_without_a_start_begins_anywhere() {
+        let one = data(100);
+        let mut walker = RecordWalker::unsynced();
+        let events = walk(&mut walker, &[(-7, &[0xab; 50]), (1000, &one), (1105, &one)]);
+        let offsets: Vec<_> = events.iter().map(|&e| (offset_of(e), is_resynced(e))).collect();
+        assert_eq!(offsets, [(1000, true), (1105, false)]);
+    }
+
+    #[test]
+    fn the_ends_of_the_number_line_are_survived() {
+        let one = data(100);
+        for at in [i64::MIN, i64::MIN + 1, -3, i64::MAX - 110, i64::MAX - 105, i64::MAX - 3, i64::MAX] {
+            for start in [i64::MIN, 0, i64::MAX] {
+                let mut walker = RecordWalker::new(start);
+                walk(&mut walker, &[(at, &one), (at, &one), (i64::MAX - 200, &one)]);
+                walker.acknowledged(at);
+                walk(&mut walker, &[(at, &one)]);
+            }
+            walk(&mut RecordWalker::unsynced(), &[(at, &one), (at, &one)]);
+        }
+    }
+
+    fn any_stream() -> impl Strategy<Value = Vec<u8>> {
+        let record = prop_oneof![
+            4 => (0_usize..2000).prop_map(data),
+            1 => Just(data(19)),
+            1 => Just(make::alert(2, 40)),
+            1 => (3_usize..60).prop_map(|n| make::record(ALERT, 0x0303, &vec![0xcd; n])),
+            1 => Just(make::record(CHANGE_CIPHER_SPEC, 0x0303, &[1])),
+            1 => (0_usize..300).prop_map(|n| make::record(22, 0x0301, &vec![0xef; n])),
+        ];
+        (prop::collection::vec(record, 1..12), any::<bool>()).prop_map(|(records, foreign)| {
+            let mut stream = records.concat();
+            if foreign {
+                stream.extend(b"GET / HTTP/1.1");
+            }
+            stream
+        })
+    }
+
+    /// Where to cut a stream, as segments in order.
+    fn cut(stream: &[u8], at: &[prop::sample::Index]) -> Vec<(usize, usize)> {
+        let mut cuts: Vec<usize> = at.iter().map(|i| i.index(stream.len())).collect();
+        cuts.extend([0, stream.len()]);
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts.windows(2).map(|w| (w[0], w[1])).collect()
+    }
+
+    fn segment(stream: &[u8], (from, to): (usize, usize)) -> (i64, &[u8]) {
+        (i64::try_from(from).unwrap(), &stream[from..to])
+    }
+
+    proptest! {
+        /// In order, with old bytes sent again at any time and segments that overlap: as if it were one piece.
+        #[test]
+        fn any_segments_in_order_give_the_same(
+            stream in any_stream(),
+            at: Vec<prop::sample::Index>,
+            again in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..8),
+        ) {
+            let mut walker = RecordWalker::new(0);
+            let mut events = Vec::new();
+            for (n, (from, to)) in cut(&stream, &at).into_iter().enumerate() {
+                if let Some((a, b)) = again.get(n % 8) {
+                    let start = a.index(to);
+                    let end = start + b.index(to - start + 1);
+                    if start <= from {
+                        events.extend(walk(&mut walker, &[segment(&stream, (start, end))]));
+                    }
+                }
+                events.extend(walk(&mut walker, &[segment(&stream, (from, to))]));
+            }
+            prop_assert_eq!(events, naive(&stream));
+        }
+
+        /// In any order: nothing is told that is not there, nothing twice, and a second pass in order ends in step.
+        #[test]
+        fn any_order_tells_nothing_false(
+            stream in any_stream(),
+            at in prop::collection::vec(any::<prop::sample::Index>(), 0..30),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+        ) {
+            let truth = naive(&stream);
+            let pieces = cut(&stream, &at);
+            let mut walker = RecordWalker::new(0);
+            let mut events = Vec::new();
+            for pick in order {
+                events.extend(walk(&mut walker, &[segment(&stream, *pick.get(&pieces))]));
+            }
+            for &piece in &pieces {
+                events.extend(walk(&mut walker, &[segment(&stream, piece)]));
+            }
+            let mut last = -1;
+            for &event in &events {
+                let unmarked = match event {
+                    RecordEvent::Record { offset, content_type, version, length, .. } => {
+                        prop_assert!(offset > last, "records are told in order, once");
+                        last = offset;
+                        RecordEvent::Record { offset, content_type, version, length, resynced: false }
+                    }
+                    other => other,
+                };
+                prop_assert!(truth.contains(&unmarked), "{:?} is not there", event);
+            }
+            let foreign = truth.iter().any(|e| matches!(e, RecordEvent::NotTls { .. }));
+            prop_assert_eq!(walker.next_header().is_none(), foreign);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(segments in prop::collection::vec((-50_i64..200, any::<Vec<u8>>()), 0..20)) {
+            let mut walker = RecordWalker::new(0);
+            for (offset, payload) in &segments {
+                walker.feed(*offset, payload, &mut |_| {});
+            }
+        }
+    }
 }

@@ -10,8 +10,8 @@ use super::{NEVER, Scan, code};
 
 /// The random of a ServerHello that is a HelloRetryRequest: the SHA-256 of "HelloRetryRequest" (RFC 8446 §4.1.3).
 pub const HELLO_RETRY_REQUEST_RANDOM: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2,
-    0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
+    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
 /// The most of a server's stream that [`server_flight`] looks at.
@@ -144,7 +144,8 @@ pub struct ServerFlight {
 /// Time is linear in the stream, and nothing but the ServerHello is kept.
 pub fn server_flight(stream: &[u8]) -> ServerFlight {
     let stream = &stream[..stream.len().min(MAX_FLIGHT_LEN)];
-    let mut flight = ServerFlight { server_hello: server_hello(stream).into_seen(), ..ServerFlight::default() };
+    let mut flight =
+        ServerFlight { server_hello: server_hello(stream).into_seen(), ..ServerFlight::default() };
     let tls13 = flight.server_hello.as_ref().is_some_and(ServerHello::is_tls13);
     let mut messages = MessageWalker::default();
     let mut r = Reader::new(stream);
@@ -217,6 +218,109 @@ impl MessageWalker {
                 self.have = 0;
                 on(kind);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::tls as make;
+    use proptest::prelude::*;
+
+    fn complete(stream: &[u8]) -> ServerHello {
+        match server_hello(stream) {
+            Scan::Complete(hello) => hello,
+            other => panic!("not complete: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_extension() {
+        let tls13 = complete(&make::record(22, 0x0303, &make::server_hello_13(0x1302, &[1, 2])));
+        assert_eq!((tls13.version(), tls13.is_tls13()), (0x0304, true));
+        assert_eq!((tls13.cipher_suite, &tls13.session_id[..]), (Some(0x1302), &[1, 2][..]));
+        let tls12 = complete(&make::record(22, 0x0303, &make::server_hello_12(0xc02f, &[])));
+        assert_eq!((tls12.version(), tls12.is_tls13()), (0x0303, false));
+        assert_eq!((tls12.extensions, tls12.alpn), (vec![0xff01, 16], Some(b"h2".to_vec())));
+        assert!(!tls12.hello_retry_request);
+    }
+
+    #[test]
+    fn a_retry_request_is_known_by_its_random() {
+        use sha2::Digest as _;
+        assert_eq!(HELLO_RETRY_REQUEST_RANDOM[..], sha2::Sha256::digest(b"HelloRetryRequest")[..]);
+        let message = make::server_hello(&HELLO_RETRY_REQUEST_RANDOM, 0x1301, &[], &[(43, vec![3, 4])]);
+        let hello = complete(&make::record(22, 0x0303, &message));
+        assert!(hello.hello_retry_request && hello.is_tls13());
+    }
+
+    #[test]
+    fn a_refusal_is_an_alert() {
+        let stream = make::alert(2, 112);
+        assert_eq!(server_hello(&stream), Scan::NotTls);
+        let flight = server_flight(&stream);
+        assert_eq!(flight.alert.and_then(Alert::name), Some("unrecognized_name"));
+        assert_eq!((flight.records, flight.server_hello, flight.not_tls_at), (1, None, None));
+    }
+
+    #[test]
+    fn a_flight_of_tls12_shows_its_certificate() {
+        let mut stream = make::server_flight_12(40_000);
+        let flight = server_flight(&stream);
+        assert!(
+            flight.certificate && flight.server_hello_done && !flight.change_cipher_spec && !flight.encrypted
+        );
+        stream.extend(make::record(20, 0x0303, &[1]));
+        stream.extend(make::record(22, 0x0303, &[0xee; 40]));
+        stream.extend(make::record(21, 0x0303, &[0xee; 26]));
+        let flight = server_flight(&stream);
+        assert!(flight.change_cipher_spec && flight.encrypted && flight.alert_seen);
+        assert_eq!(flight.alert, None);
+    }
+
+    #[test]
+    fn a_flight_of_tls13_hides_its_certificate() {
+        let flight = server_flight(&make::server_flight_13(3000));
+        assert!(flight.server_hello.as_ref().is_some_and(ServerHello::is_tls13));
+        assert!(!flight.certificate && flight.change_cipher_spec && flight.encrypted && !flight.alert_seen);
+        assert_eq!(flight.records, 3);
+    }
+
+    #[test]
+    fn what_is_no_record_is_told() {
+        let mut stream = make::record(22, 0x0303, &make::server_hello_13(0x1301, &[]));
+        let at = stream.len();
+        stream.extend(b"HTTP/1.1 200 OK");
+        assert_eq!(server_flight(&stream).not_tls_at, Some(at));
+        assert_eq!(server_flight(b"HTTP/1.1 200 OK").not_tls_at, Some(0));
+    }
+
+    proptest! {
+        #[test]
+        fn a_flight_is_the_same_in_any_records(length in 1_usize..300, certificate in 0_usize..2000) {
+            let mut messages = make::server_hello_12(0xc02f, &[9; 32]);
+            messages.extend(make::message(11, &vec![0x30; certificate]));
+            messages.extend(make::message(14, &[]));
+            let flight = server_flight(&make::records(22, 0x0303, &messages, &[length]));
+            prop_assert!(flight.certificate && flight.server_hello_done);
+            prop_assert!(flight.server_hello.is_some_and(|h| h.complete));
+        }
+
+        #[test]
+        fn any_cut_is_survived(cut in 0_usize..3200) {
+            let stream = make::server_flight_13(3000);
+            let there = cut.min(stream.len());
+            let _ = server_flight(&stream[..there]);
+            if let Scan::Incomplete { need, .. } = server_hello(&stream[..there]) {
+                prop_assert!(need >= 1 && there + need <= stream.len());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes: Vec<u8>, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (server_flight(&bytes), server_hello(&bytes));
+            let _ = server_flight(&make::record(22, 0x0303, &make::message(2, &body)));
         }
     }
 }
