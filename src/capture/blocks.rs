@@ -206,7 +206,7 @@ mod tests {
     impl Read for Pieces {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             self.3 += 1;
-            if self.3 % 5 == 0 {
+            if self.3.is_multiple_of(5) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             let n = self.2[self.3 % self.2.len()].min(buf.len()).min(self.0.len() - self.1);

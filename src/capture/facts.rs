@@ -80,6 +80,7 @@ pub enum Compression {
 
 impl Compression {
     /// The name a person knows it by.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -137,6 +138,7 @@ impl Drops {
     ///
     /// Interface statistics and `epb_dropcount` count the same losses, so the larger of the two is taken, never
     /// their sum.
+    #[must_use]
     pub fn total(self) -> Option<u64> {
         let statistics = match (self.by_interface, self.by_os) {
             (None, None) => None,

@@ -13,11 +13,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Opens the capture at `path`.
+///
+/// # Errors
+///
+/// Where the file cannot be opened, or is no capture that can be read.
 pub fn open_path(path: &Path) -> Result<FileSource, Error> {
     open_reader(Box::new(File::open(path).map_err(Error::Open)?))
 }
 
 /// Opens the capture that `reader` gives: a pipe, standard input, bytes in memory.
+///
+/// # Errors
+///
+/// Where nothing can be read, or what can is no capture that is known here.
 pub fn open_reader(reader: Box<dyn Read + Send>) -> Result<FileSource, Error> {
     let position = Arc::new(AtomicU64::new(0));
     let mut blocks = Blocks::new(Box::new(Counted { reader, position: Arc::clone(&position) }));
@@ -104,6 +112,7 @@ enum Reader {
 
 impl FileSource {
     /// What the file says besides its frames, as far as it has been read.
+    #[must_use]
     pub const fn facts(&self) -> &Facts {
         &self.facts
     }

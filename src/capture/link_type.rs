@@ -46,7 +46,7 @@ link_types! {
     PFLOG = 117, "PFLOG", "Log of the packet filter `pf`.";
     PRISM = 119, "PRISM_HEADER", "Wireless LAN after a Prism header.";
     IP_OVER_FC = 122, "IP_OVER_FC", "IP over Fibre Channel.";
-    SUNATM = 123, "SUNATM", "ATM as SunATM devices give it.";
+    SUNATM = 123, "SUNATM", "ATM as `SunATM` devices give it.";
     RADIOTAP = 127, "IEEE802_11_RADIO", "Wireless LAN after a radiotap header.";
     LINUX_IRDA = 144, "LINUX_IRDA", "Infrared, Linux \"cooked\".";
     USER0 = 147, "USER0", "Reserved for private use; the first of sixteen.";
@@ -65,10 +65,10 @@ link_types! {
     IEEE802_15_4_NOFCS = 230, "IEEE802_15_4_NOFCS", "IEEE 802.15.4 without its check sequence.";
     DBUS = 231, "DBUS", "D-Bus messages.";
     NFLOG = 239, "NFLOG", "Linux netfilter log messages.";
-    NETANALYZER = 240, "NETANALYZER", "Ethernet after a netANALYZER header.";
-    IPOIB = 242, "IPOIB", "IP over InfiniBand.";
+    NETANALYZER = 240, "NETANALYZER", "Ethernet after a `netANALYZER` header.";
+    IPOIB = 242, "IPOIB", "IP over `InfiniBand`.";
     MPEG_2_TS = 243, "MPEG_2_TS", "MPEG-2 transport stream.";
-    INFINIBAND = 247, "INFINIBAND", "InfiniBand.";
+    INFINIBAND = 247, "INFINIBAND", "`InfiniBand`.";
     SCTP = 248, "SCTP", "Bare SCTP.";
     USBPCAP = 249, "USBPCAP", "USB requests of Windows.";
     BLUETOOTH_LE_LL = 251, "BLUETOOTH_LE_LL", "Bluetooth Low Energy link layer.";
@@ -98,6 +98,7 @@ impl fmt::Display for LinkType {
 
 impl LinkType {
     /// Whether frames of this type begin with the IP header itself, under any of the numbers that mean so.
+    #[must_use]
     pub const fn is_raw_ip(self) -> bool {
         matches!(self, Self::RAW | Self::RAW_BSD | Self::RAW_OPENBSD | Self::IPV4 | Self::IPV6)
     }

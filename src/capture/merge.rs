@@ -21,6 +21,7 @@ pub struct Merged {
 }
 
 /// Merges captures into one timeline with frame numbers of its own.
+#[must_use]
 pub fn merge(files: Vec<FileSource>) -> Merged {
     let heads = files.iter().map(|_| None).collect();
     Merged { files, heads, queue: BinaryHeap::new(), given: None, started: false, number: 0 }

@@ -10,7 +10,6 @@ pub(crate) const COMMENT: u16 = 1;
 /// The options in a piece of a block; ends early where they are malformed.
 ///
 /// A malformed list costs only itself: the length of the block is stated apart from it.
-#[derive(Clone, Copy)]
 pub(crate) struct Options<'a> {
     rest: &'a [u8],
     order: ByteOrder,

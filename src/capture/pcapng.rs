@@ -137,7 +137,7 @@ impl Pcapng {
             return Err(blocks.end(offset, "a block"));
         }
         let block = Block { offset, length };
-        self.check_trailer(block, stated, self.order.u32(blocks.ahead(), length - 4))?;
+        Self::check_trailer(block, stated, self.order.u32(blocks.ahead(), length - 4))?;
         Ok(block)
     }
 
@@ -146,7 +146,7 @@ impl Pcapng {
     /// A stated length that forgets the padding ("MUST be a multiple of 4") is harmless where the second length is
     /// found behind the padding; Wireshark accepts it as well.
     #[inline]
-    fn check_trailer(&self, block: Block, stated: u32, again: u32) -> Result<(), End> {
+    fn check_trailer(block: Block, stated: u32, again: u32) -> Result<(), End> {
         if again == stated || again == stated.next_multiple_of(4) {
             return Ok(());
         }
@@ -315,7 +315,7 @@ impl Pcapng {
             return Err(blocks.end(offset, "a block"));
         }
         let again = self.order.u32(blocks.ahead(), 0);
-        self.check_trailer(Block { offset, length: 0 }, stated, again)?;
+        Self::check_trailer(Block { offset, length: 0 }, stated, again)?;
         blocks.take(4);
         facts.skipped(block_type);
         if is_numbered(block_type) {

@@ -22,6 +22,7 @@ impl Resolution {
     ///
     /// "If the Most Significant Bit is equal to zero, the remaining bits indicate the resolution of the timestamp as
     /// a negative power of 10 […]. If [it] is equal to one, […] as a negative power of 2."
+    #[must_use]
     pub const fn from_tsresol(octet: u8) -> Self {
         if octet & 0x80 == 0 { Self::Decimal(octet) } else { Self::Binary(octet & 0x7f) }
     }
@@ -29,6 +30,7 @@ impl Resolution {
     /// The moment that lies `ticks` units and `offset_secs` seconds after the Unix epoch, rounded down to a
     /// nanosecond; the nearest moment that a [`Timestamp`] can hold where it lies beyond.
     #[inline]
+    #[must_use]
     pub fn timestamp(self, ticks: u64, offset_secs: i64) -> Timestamp {
         // Two cases make up nearly all captures and need no 128-bit division.
         let scale = match self {
