@@ -1,3 +1,4 @@
 //! Makers of the bytes that tests, benches and fixtures feed to the program; never in a release.
 
+pub mod pcap;
 pub mod tls;

@@ -5,6 +5,17 @@
 //! a capture holds what an attacker, a broken middlebox or a short snap length left there, so a reader says what
 //! could be read and that the rest is missing, rather than nothing.
 
+pub mod checksum;
+pub mod decode;
 pub mod http;
+pub mod ip;
+mod link;
 pub mod reader;
+mod stop;
+pub mod tcp;
 pub mod tls;
+pub mod udp;
+mod wifi;
+
+pub use decode::{Packet, Payload};
+pub use stop::Stop;

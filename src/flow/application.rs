@@ -1,0 +1,182 @@
+//! What the ends of a connection talk: the client's hello or request, and how far the server's answer came.
+
+use crate::base::endpoint::PerDirection;
+use crate::base::{Direction, Timestamp};
+use crate::wire::http::{self, HeadScan};
+use crate::wire::tls::{self, ClientHello, RecordEvent, RecordWalker, Scan};
+
+use super::{Kind, Segment};
+
+/// A ClientHello in its connection.
+#[derive(Clone, Debug)]
+pub struct Hello {
+    /// What it says.
+    pub hello: ClientHello,
+    /// The frame that completed it, or the last that added to it.
+    pub frame: u64,
+    /// When that frame was captured.
+    pub at: Timestamp,
+}
+
+/// Alerts and records of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// TLS records whose header was seen.
+    pub records: u32,
+    /// The first alert in clear.
+    pub alert: Option<tls::Alert>,
+    /// Records that are likely an encrypted alert.
+    pub encrypted_alerts: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Words {
+    /// Nothing that could be told yet; ask again when the head has this many bytes.
+    Open { ask_at: usize },
+    /// A ClientHello.
+    Tls(Box<Hello>),
+    /// An HTTP/1 request.
+    Http(Box<http::Request>),
+    /// Neither, or no more will come.
+    #[default]
+    Unread,
+    /// Something else.
+    Other,
+}
+
+/// The application's side of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Application {
+    words: Words,
+    /// Whether the words came from what is now the client.
+    walkers: PerDirection<Option<Box<RecordWalker>>>,
+    /// Records of each direction.
+    pub records: PerDirection<Records>,
+}
+
+impl Application {
+    /// The ClientHello, where there is one.
+    pub fn hello(&self) -> Option<&Hello> {
+        match &self.words {
+            Words::Tls(hello) => Some(hello),
+            _ => None,
+        }
+    }
+
+    /// The HTTP request, where there is one.
+    pub fn request(&self) -> Option<&http::Request> {
+        match &self.words {
+            Words::Http(request) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// The name that the client asked for: SNI or `Host`, in lower case.
+    pub fn name(&self) -> Option<&str> {
+        let name = match &self.words {
+            Words::Tls(h) => h.hello.server_name.as_ref()?,
+            Words::Http(r) => r.host.as_ref()?,
+            _ => return None,
+        };
+        Some(&name.folded)
+    }
+
+    /// Whether the client's first words are not complete yet.
+    pub(super) fn wants_more(&self, direction: Direction) -> bool {
+        direction == Direction::ToServer && matches!(self.words, Words::Open { .. } | Words::Unread)
+    }
+
+    /// Reads the first words in the head of a stream. Gives the kind of the segment that completed them.
+    ///
+    /// Either direction may turn out to be the client's while roles are guessed.
+    pub(super) fn read(&mut self, direction: Direction, head: &[u8], s: &Segment) -> Option<Kind> {
+        match self.words {
+            Words::Tls(ref mut hello) if !hello.hello.complete && direction == Direction::ToServer => {
+                if let Scan::Complete(whole) = tls::client_hello(head) {
+                    **hello = Hello { hello: whole, frame: s.frame, at: s.at };
+                }
+                return None;
+            }
+            Words::Open { ask_at } if head.len() < ask_at => return None,
+            Words::Open { .. } | Words::Unread => {}
+            _ => return None,
+        }
+        match tls::client_hello(head) {
+            Scan::Complete(hello) => {
+                self.walkers = PerDirection::default();
+                self.follow(direction, head);
+                self.words = Words::Tls(Box::new(Hello { hello, frame: s.frame, at: s.at }));
+                Some(Kind::ClientHello)
+            }
+            Scan::Incomplete { need, .. } => {
+                self.words = Words::Open { ask_at: head.len().saturating_add(need.max(1)) };
+                None
+            }
+            Scan::NotTls => self.read_http(direction, head),
+        }
+    }
+
+    fn read_http(&mut self, direction: Direction, head: &[u8]) -> Option<Kind> {
+        match http::request(head) {
+            HeadScan::Complete(request) => {
+                self.words = Words::Http(Box::new(request));
+                Some(Kind::HttpRequest)
+            }
+            HeadScan::Incomplete { open: true, .. } => {
+                self.words = Words::Open { ask_at: head.len().saturating_mul(2).max(1) };
+                None
+            }
+            HeadScan::Incomplete { partial: Some(request), .. } => {
+                self.words = Words::Http(Box::new(request));
+                Some(Kind::HttpRequest)
+            }
+            _ => {
+                if direction == Direction::ToServer {
+                    self.words = Words::Other;
+                }
+                None
+            }
+        }
+    }
+
+    /// Starts to follow the records of both directions.
+    fn follow(&mut self, client: Direction, head: &[u8]) {
+        for d in [client, client.reversed()] {
+            self.walkers[d] = Some(Box::new(RecordWalker::new(0)));
+        }
+        self.records(client, 0, head);
+    }
+
+    /// Follows TLS records, once a ClientHello was seen.
+    pub(super) fn records(&mut self, direction: Direction, at: i64, payload: &[u8]) {
+        let Some(walker) = &mut self.walkers[direction] else { return };
+        let records = &mut self.records[direction];
+        walker.feed(at, payload, &mut |event| match event {
+            RecordEvent::Record { .. } => records.records = records.records.saturating_add(1),
+            RecordEvent::Alert { alert, .. } => records.alert = records.alert.or(Some(alert)),
+            RecordEvent::EncryptedAlertLikely { .. } => {
+                records.encrypted_alerts = records.encrypted_alerts.saturating_add(1);
+            }
+            RecordEvent::NotTls { .. } => {}
+        });
+    }
+
+    /// What can still be told when no more will come: a hello that the capture cut.
+    pub(super) fn finish(&mut self, client_head: &[u8], last: Option<&Segment>) {
+        if !matches!(self.words, Words::Open { .. }) {
+            return;
+        }
+        let (frame, at) = last.map_or((0, Timestamp::default()), |s| (s.frame, s.at));
+        if let Some(hello) = tls::client_hello(client_head).into_seen() {
+            self.words = Words::Tls(Box::new(Hello { hello, frame, at }));
+        } else if let Some(request) = http::request(client_head).into_seen() {
+            self.words = Words::Http(Box::new(request));
+        }
+    }
+
+    /// Turns the directions round.
+    pub(super) fn flip(&mut self) {
+        std::mem::swap(&mut self.walkers.to_server, &mut self.walkers.to_client);
+        std::mem::swap(&mut self.records.to_server, &mut self.records.to_client);
+    }
+}

@@ -1,0 +1,405 @@
+//! One TCP connection, while it is open: two halves, the application's first words, the resets.
+
+use crate::base::endpoint::PerDirection;
+use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
+use crate::wire::tcp::{Flags, Tcp};
+
+use super::application::Application;
+use super::half::{Arrival, Half};
+use super::head;
+use super::history::{self, EndState, History};
+use super::reset::{Brief, MAX_RESETS, Reset};
+use super::signature::{OPENING_PACKETS, Opening, Signature, signature};
+use super::{Kind, Segment};
+
+/// How it is known which end is the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roles {
+    /// From a SYN or SYN-ACK.
+    Handshake,
+    /// From a ClientHello or an HTTP request; the start was not captured.
+    Request,
+    /// Guessed: the lower port is the server's.
+    Guessed,
+}
+
+impl Roles {
+    /// The name that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Request => "request",
+            Self::Guessed => "guessed",
+        }
+    }
+}
+
+/// How far a connection had come, in the order of a client's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// No handshake was captured.
+    MidFlow,
+    /// SYN sent, no SYN-ACK.
+    SynSent,
+    /// SYN-ACK seen, and no ACK of it.
+    SynAck,
+    /// Handshake done, no payload of the client.
+    Established,
+    /// The client sent its first payload, not all of which is acknowledged.
+    RequestSent,
+    /// The server acknowledged it.
+    RequestAcked,
+    /// The server sent payload.
+    Answered,
+}
+
+impl Stage {
+    /// The name that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MidFlow => "mid_flow",
+            Self::SynSent => "syn_sent",
+            Self::SynAck => "syn_ack",
+            Self::Established => "established",
+            Self::RequestSent => "request_sent",
+            Self::RequestAcked => "request_acked",
+            Self::Answered => "answered",
+        }
+    }
+}
+
+/// Why a connection is no longer followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The capture ended while it was open or lingering.
+    CaptureEnd,
+    /// It was closed or reset, and nothing came for [`super::table::LINGER`].
+    Closed,
+    /// It was idle for too long.
+    Idle,
+    /// A SYN with another initial sequence number began a new one between the same ends.
+    Reused,
+    /// Too many connections were open.
+    Limit,
+}
+
+/// A TCP connection and what was learnt of it.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Wireshark's `tcp.stream`.
+    pub stream: u64,
+    /// The end that opened the connection.
+    pub client: Endpoint,
+    /// The other end.
+    pub server: Endpoint,
+    /// How it is known which is which.
+    pub roles: Roles,
+    /// What each end sent.
+    pub halves: PerDirection<Half>,
+    /// Its first packet.
+    pub first_frame: u64,
+    /// When its first packet was captured.
+    pub started: Timestamp,
+    /// When its last packet was captured.
+    pub last: Timestamp,
+    /// Zeek's letters.
+    pub history: History,
+    /// The resets, the first [`MAX_RESETS`] of them.
+    pub resets: Vec<Reset>,
+    /// Resets beyond those.
+    pub resets_not_kept: u32,
+    /// The first packets of each end, for signatures.
+    pub opening: PerDirection<Vec<Opening>>,
+    /// What the ends talk: the ClientHello or the HTTP request.
+    pub application: Application,
+    /// Whether it came out of a tunnel.
+    pub tunnelled: bool,
+    /// Whether an earlier part of it ended by idleness and this continues it.
+    pub resumed: bool,
+    /// Why it is no longer followed.
+    pub ended: Ended,
+    /// The base sequence numbers as Wireshark keeps them, which decide when a SYN begins a new `tcp.stream`.
+    pub(super) stream_bases: PerDirection<Option<SeqNum>>,
+    /// Whether the handshake was seen to complete.
+    established: bool,
+    last_brief: PerDirection<Option<Brief>>,
+    previous: Option<Brief>,
+}
+
+/// A second sighting of the same packet within this time is the capture's doing (a mirror port, `-i any`).
+const DUPLICATE_WITHIN: Span = Span::from_ms(1);
+
+impl Connection {
+    /// A connection whose first packet is `s`, from `src` to `dst`.
+    pub(super) fn new(stream: u64, s: &Segment, src: Endpoint, dst: Endpoint, tunnelled: bool) -> Self {
+        let (client, server, roles) = match s.kind() {
+            Kind::Syn => (src, dst, Roles::Handshake),
+            Kind::SynAck => (dst, src, Roles::Handshake),
+            _ if src.port >= dst.port => (src, dst, Roles::Guessed),
+            _ => (dst, src, Roles::Guessed),
+        };
+        Self {
+            stream,
+            client,
+            server,
+            roles,
+            halves: PerDirection::default(),
+            first_frame: s.frame,
+            started: s.at,
+            last: s.at,
+            history: History::default(),
+            resets: Vec::new(),
+            resets_not_kept: 0,
+            opening: PerDirection::default(),
+            application: Application::default(),
+            tunnelled,
+            resumed: false,
+            ended: Ended::CaptureEnd,
+            stream_bases: PerDirection::default(),
+            established: false,
+            last_brief: PerDirection::default(),
+            previous: None,
+        }
+    }
+
+    /// Which way a packet from `src` goes.
+    pub fn direction(&self, src: Endpoint) -> Direction {
+        if src == self.client { Direction::ToServer } else { Direction::ToClient }
+    }
+
+    /// The end that sends in `direction`.
+    pub fn sender(&self, direction: Direction) -> Endpoint {
+        match direction {
+            Direction::ToServer => self.client,
+            Direction::ToClient => self.server,
+        }
+    }
+
+    /// Whether a SYN was seen from the client, or a SYN-ACK from the server.
+    pub fn handshake_seen(&self) -> bool {
+        self.halves.to_server.syn.is_some() || self.halves.to_client.syn.is_some()
+    }
+
+    /// How far it has come.
+    pub fn stage(&self) -> Stage {
+        let (c, s) = (&self.halves.to_server, &self.halves.to_client);
+        if s.payload_bytes > 0 {
+            Stage::Answered
+        } else if c.payload_bytes > 0 {
+            if c.acked > 1 && c.acked >= c.next - i64::from(c.fin.is_some()) {
+                Stage::RequestAcked
+            } else {
+                Stage::RequestSent
+            }
+        } else if self.established {
+            Stage::Established
+        } else if s.syn.is_some() {
+            Stage::SynAck
+        } else if c.syn.is_some() {
+            Stage::SynSent
+        } else {
+            Stage::MidFlow
+        }
+    }
+
+    /// Takes one segment.
+    pub(super) fn push(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>) {
+        let direction = self.direction(src);
+        self.last = self.last.max(s.at);
+        if self.is_duplicate(s, direction) {
+            self.halves[direction].duplicates += 1;
+            return;
+        }
+        self.note_history(s, direction);
+        self.halves[direction].packets += 1;
+        if self.opening[direction].len() < OPENING_PACKETS {
+            let Segment { at, flags, len, .. } = *s;
+            self.opening[direction].push(Opening { at, flags, len, ack: s.ack.0, seq: s.seq.0 });
+        }
+        let brief = if s.flags.has(Flags::RST) {
+            self.push_reset(s, direction, tcp)
+        } else {
+            self.push_segment(s, src, tcp)
+        };
+        self.previous = Some(brief);
+    }
+
+    fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
+        let brief = Brief::new(s, Kind::Rst, direction);
+        if self.resets.len() < MAX_RESETS {
+            self.resets.push(Reset::new(
+                *s,
+                direction,
+                tcp.payload,
+                &self.halves[direction],
+                &self.halves[direction.reversed()],
+                self.last_brief[direction.reversed()],
+                self.previous,
+                self.stage(),
+            ));
+        } else {
+            self.resets_not_kept += 1;
+        }
+        self.halves[direction].resets += 1;
+        brief
+    }
+
+    fn push_segment(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>) -> Brief {
+        let direction = self.direction(src);
+        let (sender, receiver) = match direction {
+            Direction::ToServer => (&mut self.halves.to_server, &mut self.halves.to_client),
+            Direction::ToClient => (&mut self.halves.to_client, &mut self.halves.to_server),
+        };
+        let (next, acked) = (sender.next, receiver.acked);
+        if s.flags.has(Flags::ACK) {
+            let repeats = s.kind() == Kind::Ack && sender.last_ack() == Some(s.ack);
+            receiver.acknowledged(s, tcp, &mut sender.rtt);
+            sender.note_ack(s.ack);
+            sender.duplicate_acks +=
+                u64::from(repeats && receiver.next > receiver.acked && receiver.acked == acked);
+        }
+        let rtt = sender.rtt.shortest();
+        let arrival = sender.sent(s, tcp, rtt);
+        let new = sender.next > next || receiver.acked > acked;
+        if direction == Direction::ToServer
+            && !s.flags.has(Flags::SYN)
+            && receiver.syn.is_some()
+            && s.flags.has(Flags::ACK)
+        {
+            self.established = true;
+        }
+        match arrival {
+            Arrival::Retransmission => self.history.add(b't', direction),
+            Arrival::New if sender.open_holes() > 0 && s.len > 0 => self.history.add(b'g', direction),
+            _ => {}
+        }
+        let mut kind = s.kind();
+        if !tcp.payload.is_empty() && arrival != Arrival::Nothing {
+            kind = self.read_payload(s, direction, tcp).unwrap_or(kind);
+        }
+        let direction = self.direction(src); // roles may have been turned round
+        let brief = Brief::new(s, kind, direction);
+        self.last_brief[direction] = Some(brief);
+        for reset in &mut self.resets {
+            reset.followed_by(brief, new);
+        }
+        brief
+    }
+
+    /// Stores the head of a stream, and reads the application's first words in it.
+    fn read_payload(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Option<Kind> {
+        let half = &mut self.halves[direction];
+        let at = half.offset(s.seq)? + i64::from(s.flags.has(Flags::SYN)) - 1;
+        self.application.records(direction, at, tcp.payload);
+        let limit = if self.application.wants_more(direction) { head::HELLO_LIMIT } else { head::KEPT };
+        let offset = usize::try_from(at).ok().filter(|o| *o < limit)?;
+        half.head.insert(offset, tcp.payload, s.frame, limit);
+        let kind = self.application.read(direction, half.head.contiguous(), s);
+        if kind.is_some() {
+            half.head.shrink();
+            if self.roles == Roles::Guessed {
+                self.roles = Roles::Request;
+                if direction == Direction::ToClient {
+                    self.flip();
+                }
+            }
+        }
+        kind
+    }
+
+    /// Turns client and server round: a request came from what was taken for the server.
+    fn flip(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+        swap(&mut self.halves);
+        swap(&mut self.opening);
+        swap(&mut self.stream_bases);
+        swap(&mut self.last_brief);
+        for brief in [&mut self.last_brief.to_server, &mut self.last_brief.to_client, &mut self.previous]
+            .into_iter()
+            .flatten()
+        {
+            brief.direction = brief.direction.reversed();
+        }
+        for reset in &mut self.resets {
+            reset.flip();
+        }
+        self.application.flip();
+        self.history.flip();
+    }
+
+    fn is_duplicate(&self, s: &Segment, direction: Direction) -> bool {
+        let Some(last) = &self.halves[direction].last else { return false };
+        // identical resets are a burst, which is evidence; without an IP-ID that counts nothing tells a copy
+        // from a second ACK
+        !s.flags.has(Flags::RST)
+            && s.ip_id.is_some_and(|id| id != 0)
+            && s.at.since(last.at).abs() <= DUPLICATE_WITHIN
+            && (s.ip_id, s.seq, s.ack, s.flags, s.len, s.window, s.timestamps)
+                == (last.ip_id, last.seq, last.ack, last.flags, last.len, last.window, last.timestamps)
+    }
+
+    fn note_history(&mut self, s: &Segment, d: Direction) {
+        let f = s.flags;
+        if s.checksum == crate::wire::checksum::Checksum::Bad {
+            self.halves[d].bad_checksums += 1;
+            self.history.add(b'c', d);
+        }
+        if f.has(Flags::SYN) && f.any(Flags(Flags::FIN.0 | Flags::RST.0)) {
+            self.history.add(b'i', d);
+        }
+        if f.has(Flags::SYN) {
+            self.history.add(if f.has(Flags::ACK) { b'h' } else { b's' }, d);
+        }
+        if s.len > 0 {
+            self.history.add(b'd', d);
+        } else if s.kind() == Kind::Ack {
+            self.history.add(b'a', d);
+        }
+        if s.window == 0 && !f.any(Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0)) {
+            self.history.add(b'w', d);
+        }
+        if f.has(Flags::FIN) {
+            self.history.add(b'f', d);
+        }
+        if f.has(Flags::RST) {
+            self.history.add(b'r', d);
+        }
+    }
+
+    /// Whether both ends sent a FIN, or either a reset.
+    pub fn is_closed(&self) -> bool {
+        let (c, s) = (&self.halves.to_server, &self.halves.to_client);
+        c.fin.is_some() && s.fin.is_some() || c.resets > 0 || s.resets > 0
+    }
+
+    /// Zeek's `conn_state`.
+    pub fn conn_state(&self) -> &'static str {
+        let end = |d: Direction| {
+            let h = &self.halves[d];
+            EndState {
+                opened: h.syn.is_some(),
+                active: h.packets > 0,
+                closed: h.fin.is_some(),
+                reset: h.resets > 0,
+                bytes: h.payload_bytes,
+            }
+        };
+        let established = self.established
+            || self.halves.to_client.syn.is_some() && self.halves.to_server.payload_bytes > 0;
+        history::conn_state(end(Direction::ToServer), end(Direction::ToClient), established)
+    }
+
+    /// Cloudflare's signature of what the server received, given how far the capture reaches.
+    pub fn signature(&self, seen_until: Timestamp) -> Option<Signature> {
+        signature(&self.opening.to_server, seen_until)
+    }
+
+    /// Packets in both directions.
+    pub fn packets(&self) -> u64 {
+        self.halves.to_server.packets + self.halves.to_client.packets
+    }
+}
+
+fn swap<T>(of: &mut PerDirection<T>) {
+    std::mem::swap(&mut of.to_server, &mut of.to_client);
+}

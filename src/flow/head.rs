@@ -1,0 +1,194 @@
+//! The first bytes of one direction's stream, put in order: enough for a ClientHello, and to see two packets
+//! disagree about the same bytes.
+//!
+//! The first copy of a byte wins; a later copy that differs is kept beside it as a [`Conflict`]. That is how a
+//! packet which somebody injected shows when the real one follows (Weaver et al. 2009; QUANTUMINSERT).
+
+/// How much of a stream is kept while its hello is incomplete. A TLS record holds at most 16 KiB, and hellos of
+/// two records exist; 32 KiB is twice the largest record.
+pub const HELLO_LIMIT: usize = 32 * 1024;
+
+/// How much is kept afterwards, to compare retransmitted bytes with.
+pub const KEPT: usize = 2048;
+
+/// The most pieces that may wait behind holes. A peer that makes more is hostile; what is beyond is not kept.
+const MAX_PIECES: usize = 64;
+
+/// The most conflicts recorded in one direction, and the most bytes of each.
+const MAX_CONFLICTS: usize = 8;
+const CONFLICT_BYTES: usize = 64;
+
+/// Two packets that carry different bytes for the same place in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where in the stream the first differing byte lies, from the first payload byte.
+    pub offset: u32,
+    /// The frame that brought the bytes first, as far as it is known: the one that was last stored before.
+    pub first_frame: u64,
+    /// The frame that brought other bytes.
+    pub last_frame: u64,
+    /// The bytes as first seen, from the first difference on.
+    pub first: Vec<u8>,
+    /// The bytes as last seen.
+    pub last: Vec<u8>,
+}
+
+/// A stored piece: where it lies, and which frame brought it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    start: usize,
+    end: usize,
+    frame: u64,
+}
+
+/// The head of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamHead {
+    /// Bytes from the start of the stream; only what `pieces` cover is meaningful.
+    bytes: Vec<u8>,
+    /// What is stored: sorted, disjoint, each within `bytes`.
+    pieces: Vec<Piece>,
+    /// Where the two copies of a byte differed.
+    pub conflicts: Vec<Conflict>,
+}
+
+impl StreamHead {
+    /// Stores the bytes that lie at `offset`, as far as they lie under `limit`.
+    pub fn insert(&mut self, offset: usize, data: &[u8], frame: u64, limit: usize) {
+        let room = limit.saturating_sub(offset);
+        let data = &data[..data.len().min(room)];
+        if data.is_empty() {
+            return;
+        }
+        let end = offset + data.len();
+        self.compare(offset, data, frame);
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        // fill the holes between the stored pieces that the new data covers
+        let mut at = offset;
+        let mut i = self.pieces.partition_point(|p| p.end <= offset);
+        while at < end {
+            let next = self.pieces.get(i).copied();
+            let stop = next.map_or(end, |p| p.start.min(end));
+            if at < stop {
+                if self.pieces.len() >= MAX_PIECES {
+                    return;
+                }
+                self.bytes[at..stop].copy_from_slice(&data[at - offset..stop - offset]);
+                self.pieces.insert(i, Piece { start: at, end: stop, frame });
+                i += 1;
+            }
+            let Some(piece) = next else { break };
+            at = piece.end;
+            i += 1;
+        }
+        self.join();
+    }
+
+    /// Records where `data` differs from what is stored already.
+    fn compare(&mut self, offset: usize, data: &[u8], frame: u64) {
+        let end = offset + data.len();
+        for piece in self.pieces.iter().filter(|p| p.start < end && p.end > offset) {
+            let (from, to) = (piece.start.max(offset), piece.end.min(end));
+            let (old, new) = (&self.bytes[from..to], &data[from - offset..to - offset]);
+            let Some(differs) = old.iter().zip(new).position(|(a, b)| a != b) else { continue };
+            if self.conflicts.len() < MAX_CONFLICTS {
+                let take = |b: &[u8]| b[differs..].iter().copied().take(CONFLICT_BYTES).collect();
+                self.conflicts.push(Conflict {
+                    offset: u32::try_from(from + differs).unwrap_or(u32::MAX),
+                    first_frame: piece.frame,
+                    last_frame: frame,
+                    first: take(old),
+                    last: take(new),
+                });
+            }
+        }
+    }
+
+    /// Joins pieces of one frame that touch; pieces of several frames stay apart, to know who brought what,
+    /// until there are many.
+    fn join(&mut self) {
+        if self.pieces.len() > MAX_PIECES / 2 {
+            self.pieces.dedup_by(|next, kept| {
+                let touches = kept.end == next.start;
+                if touches {
+                    kept.end = next.end;
+                }
+                touches
+            });
+        }
+    }
+
+    /// The bytes from the start of the stream up to the first hole.
+    pub fn contiguous(&self) -> &[u8] {
+        let mut end = 0;
+        for p in &self.pieces {
+            if p.start > end {
+                break;
+            }
+            end = p.end;
+        }
+        &self.bytes[..end]
+    }
+
+    /// Gives back the memory of all that lies past [`KEPT`].
+    pub fn shrink(&mut self) {
+        self.bytes.truncate(KEPT);
+        self.bytes.shrink_to_fit();
+        self.pieces.retain_mut(|p| {
+            p.end = p.end.min(KEPT);
+            p.start < p.end
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_second_opinion_about_the_same_bytes_is_kept() {
+        let mut head = StreamHead::default();
+        head.insert(0, b"HTTP/1.1 302 Found", 5, KEPT);
+        head.insert(0, b"HTTP/1.1 200 OK\r\nServer", 8, KEPT);
+        assert_eq!(head.contiguous(), b"HTTP/1.1 302 Founderver", "the first copy wins");
+        assert_eq!(head.conflicts.len(), 1);
+        let c = &head.conflicts[0];
+        assert_eq!((c.offset, c.first_frame, c.last_frame), (9, 5, 8));
+        assert_eq!((&c.first[..], &c.last[..]), (&b"302 Found"[..], &b"200 OK\r\nS"[..]));
+    }
+
+    #[test]
+    fn many_tiny_pieces_stay_bounded() {
+        let mut head = StreamHead::default();
+        for i in 0..20_000 {
+            head.insert(i * 2, &[1], i as u64, HELLO_LIMIT);
+        }
+        assert!(head.pieces.len() <= MAX_PIECES && head.bytes.len() <= HELLO_LIMIT);
+    }
+
+    proptest! {
+        /// Against a map of offset to first byte that nobody could get wrong.
+        #[test]
+        fn keeps_the_first_copy_of_every_byte(pieces in prop::collection::vec((0usize..300, prop::collection::vec(any::<u8>(), 0..40)), 0..30)) {
+            let mut head = StreamHead::default();
+            let mut truth = BTreeMap::new();
+            let mut conflict = false;
+            for (frame, (offset, data)) in pieces.iter().enumerate() {
+                head.insert(*offset, data, frame as u64, KEPT);
+                for (i, b) in data.iter().enumerate() {
+                    conflict |= truth.get(&(offset + i)).is_some_and(|old| old != b);
+                    truth.entry(offset + i).or_insert(*b);
+                }
+            }
+            let expected: Vec<u8> = (0..).map_while(|i| truth.get(&i).copied()).collect();
+            prop_assert_eq!(head.contiguous(), expected);
+            prop_assert_eq!(!head.conflicts.is_empty(), conflict);
+            head.shrink();
+            prop_assert!(head.bytes.len() <= KEPT);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Packets become connections.
+//!
+//! [`table::FlowTable`] finds the connection of a segment, [`connection::Connection`] takes it, and each of its two
+//! [`half::Half`]s keeps one direction's sequence space and header habits. Facts only: nothing here judges.
+
+pub mod application;
+pub mod community_id;
+pub mod connection;
+pub mod defrag;
+pub mod half;
+pub mod head;
+pub mod history;
+pub mod key;
+pub mod reset;
+pub mod segment;
+pub mod series;
+pub mod signature;
+pub mod table;
+mod tombstones;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use connection::{Connection, Stage};
+pub use half::Half;
+pub use segment::{Kind, Segment};

@@ -1,0 +1,200 @@
+//! What the IP headers of one sender look like over time: TTL, identification, DF.
+//!
+//! A forged packet has to get all of them right to look like the sender's own. Kept in a fixed few bytes.
+
+use super::Segment;
+
+/// The TTL values of one sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TtlSeries {
+    /// The values seen and how often, in order of first sight; a fifth value takes the place of the rarest.
+    seen: [(u8, u32); 4],
+    len: u8,
+}
+
+impl TtlSeries {
+    pub(super) fn push(&mut self, ttl: u8) {
+        let len = usize::from(self.len);
+        if let Some((_, n)) = self.seen[..len].iter_mut().find(|(t, _)| *t == ttl) {
+            *n = n.saturating_add(1);
+        } else if len < self.seen.len() {
+            self.seen[len] = (ttl, 1);
+            self.len += 1;
+        } else if let Some(rarest) = self.seen.iter_mut().min_by_key(|(_, n)| *n) {
+            *rarest = (ttl, 1);
+        }
+    }
+
+    /// The values and their counts.
+    pub fn values(&self) -> &[(u8, u32)] {
+        &self.seen[..usize::from(self.len)]
+    }
+
+    /// The most frequent value; the first seen of equals.
+    pub fn usual(&self) -> Option<u8> {
+        let most = self.values().iter().map(|(_, n)| *n).max()?;
+        self.values().iter().find(|(_, n)| *n == most).map(|(t, _)| *t)
+    }
+
+    /// How often `ttl` was seen.
+    pub fn count(&self, ttl: u8) -> u32 {
+        self.values().iter().find(|(t, _)| *t == ttl).map_or(0, |(_, n)| *n)
+    }
+
+    /// How many packets were seen, as far as they are still remembered.
+    pub fn total(&self) -> u32 {
+        self.values().iter().map(|(_, n)| *n).sum()
+    }
+
+    /// The distance of `ttl` to the nearest value seen.
+    pub fn distance(&self, ttl: u8) -> Option<u8> {
+        self.values().iter().map(|(t, _)| t.abs_diff(ttl)).min()
+    }
+}
+
+/// How a sender numbers its packets (IPv4 identification).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpIdHabit {
+    /// Too few packets to tell.
+    Unknown,
+    /// Always 0, as with DF set (RFC 6864 allows it).
+    Zero,
+    /// A counter: small steps forward.
+    Counter,
+    /// One value for all.
+    Constant,
+    /// Neither.
+    Random,
+}
+
+/// The IPv4 identifications of one sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IpIdSeries {
+    /// The last identification that was not 0.
+    pub last: Option<u16>,
+    zero: u32,
+    near: u32,
+    same: u32,
+    far: u32,
+}
+
+/// The largest step that still counts as a counter's. Weaver et al. 2009 see benign senders step by 1 mostly; a
+/// host-wide counter takes larger steps between two packets of one connection, the more so the busier it is.
+pub const COUNTER_STEP: u16 = 64;
+
+impl IpIdSeries {
+    pub(super) fn push(&mut self, id: Option<u16>) {
+        match (id, self.last) {
+            (None, _) => {}
+            (Some(0), _) => self.zero = self.zero.saturating_add(1),
+            (Some(id), last) => {
+                let count = match last.map(|l| id.wrapping_sub(l)) {
+                    None => None,
+                    Some(0) => Some(&mut self.same),
+                    Some(1..=COUNTER_STEP) => Some(&mut self.near),
+                    Some(_) => Some(&mut self.far),
+                };
+                if let Some(n) = count {
+                    *n = n.saturating_add(1);
+                }
+                self.last = Some(id);
+            }
+        }
+    }
+
+    /// How the sender numbers its packets.
+    pub fn habit(&self) -> IpIdHabit {
+        let steps = self.near + self.same + self.far;
+        if steps == 0 {
+            return if self.last.is_none() && self.zero >= 2 { IpIdHabit::Zero } else { IpIdHabit::Unknown };
+        }
+        if self.near >= 2 && self.near * 5 >= steps * 4 {
+            IpIdHabit::Counter
+        } else if self.same >= 2 && self.same == steps {
+            IpIdHabit::Constant
+        } else if self.far >= 2 {
+            IpIdHabit::Random
+        } else {
+            IpIdHabit::Unknown
+        }
+    }
+
+    /// How far `id` lies after the last identification, forward.
+    pub fn step_to(&self, id: u16) -> Option<u16> {
+        self.last.map(|last| id.wrapping_sub(last))
+    }
+
+    /// Packets with identification 0.
+    pub const fn zeros(&self) -> u32 {
+        self.zero
+    }
+}
+
+/// The IP header habits of one sender, learnt from its packets that are no resets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SenderProfile {
+    /// TTL values.
+    pub ttl: TtlSeries,
+    /// Identification.
+    pub ip_id: IpIdSeries,
+    /// Packets with DF set.
+    pub df_set: u32,
+    /// Packets with DF clear.
+    pub df_clear: u32,
+    /// The TTL of the SYN-ACK or SYN, where one was seen.
+    pub handshake_ttl: Option<u8>,
+    /// Non-handshake packets with timestamps.
+    pub with_timestamps: u32,
+}
+
+impl SenderProfile {
+    pub(super) fn push(&mut self, s: &Segment) {
+        self.ttl.push(s.ttl);
+        self.ip_id.push(s.ip_id);
+        if s.dont_fragment {
+            self.df_set = self.df_set.saturating_add(1);
+        } else {
+            self.df_clear = self.df_clear.saturating_add(1);
+        }
+        if s.flags.has(crate::wire::tcp::Flags::SYN) {
+            self.handshake_ttl = self.handshake_ttl.or(Some(s.ttl));
+        } else if s.timestamps.is_some() {
+            self.with_timestamps = self.with_timestamps.saturating_add(1);
+        }
+    }
+
+    /// How many packets the habits were learnt from.
+    pub const fn packets(&self) -> u32 {
+        self.df_set.saturating_add(self.df_clear)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_ttl_is_the_most_frequent() {
+        let mut s = TtlSeries::default();
+        [57, 52, 52, 61, 52, 9, 200].map(|t| s.push(t));
+        assert_eq!(s.usual(), Some(52));
+        assert_eq!(s.count(52), 3);
+        assert_eq!(s.values().len(), 4, "a fifth value replaces a rare one");
+        assert_eq!(s.distance(54), Some(2));
+    }
+
+    #[test]
+    fn habits_of_numbering() {
+        let habit = |ids: &[u16]| {
+            let mut s = IpIdSeries::default();
+            ids.iter().for_each(|i| s.push(Some(*i)));
+            s.habit()
+        };
+        assert_eq!(habit(&[0, 0, 0]), IpIdHabit::Zero);
+        assert_eq!(habit(&[0, 7, 8, 10]), IpIdHabit::Counter);
+        assert_eq!(habit(&[65_534, 65_535, 1, 2]), IpIdHabit::Counter, "it wraps, and skips 0");
+        assert_eq!(habit(&[5, 5, 5]), IpIdHabit::Constant);
+        assert_eq!(habit(&[5, 40_000, 17, 9_000]), IpIdHabit::Random);
+        assert_eq!(habit(&[5]), IpIdHabit::Unknown);
+    }
+}

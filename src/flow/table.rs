@@ -1,0 +1,277 @@
+//! All connections that are open: found by key, ended by capture time, bounded.
+//!
+//! The table hashes with a random seed, so that no capture can be made to collide; nothing in the output depends
+//! on the hash. What "over" means is decided by capture time alone, when the next packet of the same two ends
+//! comes; the sweep only frees what is over earlier, a few slots at each packet.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use crate::base::endpoint::PerDirection;
+use crate::base::{Endpoint, SeqNum, Span, Timestamp};
+use crate::wire::tcp::{Flags, Tcp};
+
+use super::connection::{Connection, Ended};
+use super::key::Key;
+use super::tombstones::{Tombstone, Tombstones};
+use super::{Kind, Segment};
+
+/// How long a closed or reset connection is still followed: what comes late tells who closed it. Linux keeps
+/// TIME-WAIT for 60 s; a retransmitting peer may go on for two minutes (tcp(7), `tcp_retries2`, first minutes).
+pub const LINGER: Span = Span::from_secs(120);
+
+/// How long a SYN may stay unanswered: Linux sends the last of six retries after 63 s and gives up after 127 s.
+pub const UNANSWERED: Span = Span::from_secs(130);
+
+/// How long an established connection may be silent: 2 h 4 min, what RFC 5382 REQ-5 asks of every NAT.
+pub const IDLE: Span = Span::from_secs(7440);
+
+/// How many slots the sweep visits at each packet.
+const SWEEP: usize = 2;
+
+/// How many slots are compared to find one to give up when the table is full.
+const EVICT_AMONG: usize = 16;
+
+/// What the table may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at one time.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 1 << 18 }
+    }
+}
+
+/// The open connections.
+pub struct FlowTable {
+    index: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    hasher: foldhash::fast::RandomState,
+    limits: Limits,
+    ended: Tombstones,
+    /// The next slot that the sweep looks at.
+    hand: usize,
+    /// The latest time seen.
+    now: Timestamp,
+    next_stream: u64,
+    /// Connections given up because too many were open.
+    pub evicted: u64,
+}
+
+struct Slot {
+    hash: u64,
+    key: Key,
+    connection: Option<Box<Connection>>,
+}
+
+impl FlowTable {
+    /// An empty table.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hasher: foldhash::fast::RandomState::default(),
+            limits,
+            ended: Tombstones::default(),
+            hand: 0,
+            now: Timestamp::from_ns(i64::MIN),
+            next_stream: 0,
+            evicted: 0,
+        }
+    }
+
+    /// Takes a segment; `ended` gets every connection that is over by now.
+    pub fn push(
+        &mut self,
+        s: &Segment,
+        src: Endpoint,
+        dst: Endpoint,
+        tcp: &Tcp<'_>,
+        tunnelled: bool,
+        ended: &mut impl FnMut(Connection),
+    ) {
+        self.now = self.now.max(s.at);
+        let (key, from_low) = Key::new(src, dst);
+        let hash = self.hasher.hash_one(key);
+        let slots = &self.slots;
+        let found = self.index.find(hash, |i| slots[*i as usize].key == key).copied();
+        let slot = match found {
+            Some(slot) => {
+                let connection = self.slots[slot as usize].connection.as_deref();
+                match connection.and_then(|c| over(c, s, src)) {
+                    None => slot,
+                    Some(why) => {
+                        self.close(slot, why, ended);
+                        self.open(hash, key, from_low, s, src, dst, tunnelled, ended)
+                    }
+                }
+            }
+            None => self.open(hash, key, from_low, s, src, dst, tunnelled, ended),
+        };
+        if let Some(c) = &mut self.slots[slot as usize].connection {
+            note_stream_bases(c, s, src);
+            c.push(s, src, tcp);
+        }
+        self.sweep(ended);
+    }
+
+    /// Ends all connections that are left, in the order in which they began.
+    pub fn finish(&mut self, ended: &mut impl FnMut(Connection)) {
+        let mut left: Vec<Box<Connection>> = self.slots.drain(..).filter_map(|s| s.connection).collect();
+        left.sort_by_key(|c| c.first_frame);
+        self.index.clear();
+        self.free.clear();
+        for mut c in left {
+            c.ended = expired(&c, self.now).unwrap_or(Ended::CaptureEnd);
+            ended(finished(c));
+        }
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.index.len()
+    }
+
+    /// How many ended connections were forgotten, so that a late packet of theirs counts as a new stream.
+    pub fn forgotten(&self) -> u64 {
+        self.ended.forgotten
+    }
+
+    #[allow(clippy::too_many_arguments)] // one packet, in parts
+    fn open(
+        &mut self,
+        hash: u64,
+        key: Key,
+        from_low: bool,
+        s: &Segment,
+        src: Endpoint,
+        dst: Endpoint,
+        tunnelled: bool,
+        ended: &mut impl FnMut(Connection),
+    ) -> u32 {
+        if self.index.len() >= self.limits.connections {
+            self.evict(ended);
+        }
+        let before = self.ended.take(hash).filter(|t| !begins_new_stream(s, t.base(from_low)));
+        let stream = before.map_or_else(
+            || {
+                self.next_stream += 1;
+                self.next_stream - 1
+            },
+            |t| t.stream,
+        );
+        let mut connection = Connection::new(stream, s, src, dst, tunnelled);
+        connection.resumed = before.is_some();
+        let connection = Some(Box::new(connection));
+        let slot = Slot { hash, key, connection };
+        let at = if let Some(at) = self.free.pop() {
+            self.slots[at as usize] = slot;
+            at
+        } else {
+            self.slots.push(slot);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX) // the limit is far below 2³²
+        };
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |i| slots[*i as usize].hash);
+        at
+    }
+
+    fn close(&mut self, at: u32, why: Ended, ended: &mut impl FnMut(Connection)) {
+        let slot = &mut self.slots[at as usize];
+        let Some(mut connection) = slot.connection.take() else { return };
+        if let Ok(entry) = self.index.find_entry(slot.hash, |i| *i == at) {
+            entry.remove();
+        }
+        let (key_low_is_client, hash) = (Key::new(connection.client, connection.server).1, slot.hash);
+        let bases = &connection.stream_bases;
+        let (low, high) = if key_low_is_client {
+            (bases.to_server, bases.to_client)
+        } else {
+            (bases.to_client, bases.to_server)
+        };
+        self.ended.put(hash, Tombstone { stream: connection.stream, low, high });
+        self.free.push(at);
+        connection.ended = why;
+        ended(finished(connection));
+    }
+
+    /// Frees what is over, a few slots at a time.
+    fn sweep(&mut self, ended: &mut impl FnMut(Connection)) {
+        for _ in 0..SWEEP {
+            if self.slots.is_empty() {
+                return;
+            }
+            self.hand = (self.hand + 1) % self.slots.len();
+            let over = self.slots[self.hand].connection.as_deref().and_then(|c| expired(c, self.now));
+            if let Some(why) = over {
+                self.close(u32::try_from(self.hand).unwrap_or(u32::MAX), why, ended);
+            }
+        }
+    }
+
+    /// Gives up the connection that has been silent longest among the next few.
+    fn evict(&mut self, ended: &mut impl FnMut(Connection)) {
+        let n = self.slots.len();
+        let candidates = (1..=n.min(EVICT_AMONG * 4)).map(|i| (self.hand + i) % n);
+        let oldest = candidates
+            .filter_map(|i| self.slots[i].connection.as_deref().map(|c| (c.last, i)))
+            .take(EVICT_AMONG)
+            .min_by_key(|(last, _)| *last);
+        if let Some((_, at)) = oldest {
+            self.hand = at;
+            self.evicted += 1;
+            self.close(u32::try_from(at).unwrap_or(u32::MAX), Ended::Limit, ended);
+        }
+    }
+}
+
+fn finished(mut c: Box<Connection>) -> Connection {
+    let client = &c.halves.to_server;
+    c.application.finish(client.head.contiguous(), client.last.as_ref());
+    *c
+}
+
+/// Whether a connection has been silent for longer than its state allows.
+fn expired(c: &Connection, now: Timestamp) -> Option<Ended> {
+    let silent = now.since(c.last);
+    if c.is_closed() {
+        (silent > LINGER).then_some(Ended::Closed)
+    } else if c.halves.to_client.packets == 0 || c.halves.to_server.packets == 0 && !c.handshake_seen() {
+        (silent > if c.packets() <= 10 { UNANSWERED } else { IDLE }).then_some(Ended::Idle)
+    } else {
+        (silent > IDLE).then_some(Ended::Idle)
+    }
+}
+
+/// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
+fn over(c: &Connection, s: &Segment, src: Endpoint) -> Option<Ended> {
+    if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
+        return Some(Ended::Reused);
+    }
+    expired(c, s.at)
+}
+
+/// A SYN whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
+/// `tcp.stream`.
+fn begins_new_stream(s: &Segment, base: Option<SeqNum>) -> bool {
+    s.kind() == Kind::Syn && base.is_some_and(|b| b != s.seq)
+}
+
+/// Keeps the base sequence numbers as Wireshark does: the first number of a direction, or what the other side's
+/// first ACK says of it.
+fn note_stream_bases(c: &mut Connection, s: &Segment, src: Endpoint) {
+    let d = c.direction(src);
+    let bases: &mut PerDirection<Option<SeqNum>> = &mut c.stream_bases;
+    if bases[d].is_none() {
+        bases[d] = Some(if s.flags.has(Flags::SYN) { s.seq } else { s.seq.plus(u32::MAX) });
+    }
+    if bases[d.reversed()].is_none() && s.flags.has(Flags::ACK) {
+        bases[d.reversed()] = Some(s.ack.plus(u32::MAX));
+    }
+}

@@ -1,0 +1,53 @@
+//! What is remembered of connections that are over: their stream number, for packets that come very late.
+//!
+//! Wireshark never forgets a conversation, so a packet after hours of silence still has the old `tcp.stream`.
+//! Here two generations of at most [`GENERATION`] entries are kept, 40 bytes each; older ones are forgotten and
+//! counted.
+
+use std::collections::HashMap;
+
+use crate::base::SeqNum;
+
+/// Entries of one generation.
+const GENERATION: usize = 1 << 19;
+
+/// What is left of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tombstone {
+    /// Wireshark's `tcp.stream`.
+    pub(super) stream: u64,
+    /// Base sequence number of the lower endpoint of its key.
+    pub(super) low: Option<SeqNum>,
+    /// Base sequence number of the higher endpoint.
+    pub(super) high: Option<SeqNum>,
+}
+
+impl Tombstone {
+    pub(super) fn base(&self, from_low: bool) -> Option<SeqNum> {
+        if from_low { self.low } else { self.high }
+    }
+}
+
+/// Ended connections by the keyed hash of their ends.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones {
+    new: HashMap<u64, Tombstone, foldhash::fast::RandomState>,
+    old: HashMap<u64, Tombstone, foldhash::fast::RandomState>,
+    pub(super) forgotten: u64,
+}
+
+impl Tombstones {
+    pub(super) fn put(&mut self, hash: u64, tombstone: Tombstone) {
+        if self.new.len() >= GENERATION {
+            self.forgotten += self.old.len() as u64;
+            self.old = std::mem::take(&mut self.new);
+        }
+        self.new.insert(hash, tombstone);
+    }
+
+    pub(super) fn take(&mut self, hash: u64) -> Option<Tombstone> {
+        // an entry in the new generation is the later one
+        let (new, old) = (self.new.remove(&hash), self.old.remove(&hash));
+        new.or(old)
+    }
+}
