@@ -141,8 +141,12 @@ pub struct SenderProfile {
     pub df_set: u32,
     /// Packets with DF clear.
     pub df_clear: u32,
-    /// The TTL of the SYN-ACK or SYN, where one was seen.
-    pub handshake_ttl: Option<u8>,
+    /// TTL and DF of its first SYN or SYN-ACK, where one was seen.
+    pub handshake: Option<(u8, bool)>,
+    /// TTL values of all that is neither SYN nor SYN-ACK.
+    pub body_ttl: TtlSeries,
+    /// How many of those had DF set.
+    pub body_df_set: u32,
     /// Non-handshake packets with timestamps.
     pub with_timestamps: u32,
 }
@@ -157,9 +161,11 @@ impl SenderProfile {
             self.df_clear = self.df_clear.saturating_add(1);
         }
         if s.flags.has(crate::wire::tcp::Flags::SYN) {
-            self.handshake_ttl = self.handshake_ttl.or(Some(s.ttl));
-        } else if s.timestamps.is_some() {
-            self.with_timestamps = self.with_timestamps.saturating_add(1);
+            self.handshake = self.handshake.or(Some((s.ttl, s.dont_fragment)));
+        } else {
+            self.body_ttl.push(s.ttl);
+            self.body_df_set = self.body_df_set.saturating_add(u32::from(s.dont_fragment));
+            self.with_timestamps = self.with_timestamps.saturating_add(u32::from(s.timestamps.is_some()));
         }
     }
 

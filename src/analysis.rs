@@ -1,0 +1,290 @@
+//! A capture analysed: the only loop over packets.
+//!
+//! Frame, packet, connection, measures, findings: each hop is a room of its own, and here they are joined. Memory
+//! is bounded by the connections that are open; of one that is over, a [`Summary`] stays, and a [`Case`] if it was
+//! reset.
+
+use std::collections::BTreeMap;
+
+use crate::base::Timestamp;
+use crate::capture::{End, Facts, Frame, LinkType, Source};
+use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, solve_keys};
+use crate::detect::{Finding, Level, Verdict};
+use crate::flow::connection::{Connection, Ended};
+use crate::flow::defrag::Defragmenter;
+use crate::flow::table::{FlowTable, Limits};
+use crate::flow::{Segment, Stage};
+use crate::measure::Summary;
+use crate::wire::{Packet, Payload, Stop, decode};
+
+/// What an analysis may use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Limits of the flow table.
+    pub limits: Limits,
+}
+
+/// What was found in one capture, or in several merged to one timeline.
+#[derive(Debug)]
+pub struct Analysis {
+    /// What the files say besides their frames, and how reading them ended; one for each file.
+    pub files: Vec<Facts>,
+    /// What was counted.
+    pub counts: Counts,
+    /// The connections, in the order in which they began.
+    pub connections: Vec<Summary>,
+    /// The verdict on each, in the same order.
+    pub verdicts: Vec<(Verdict, Option<String>)>,
+    /// The findings, worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// Packets and bytes, and what became of them.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Frames read.
+    pub frames: u64,
+    /// Bytes that they had on the wire.
+    pub wire_bytes: u64,
+    /// Bytes captured of them.
+    pub captured_bytes: u64,
+    /// When the first was captured, in the order of the file.
+    pub first: Option<Timestamp>,
+    /// When the last was captured, in the order of time.
+    pub last: Option<Timestamp>,
+    /// The earliest time.
+    pub earliest: Option<Timestamp>,
+    /// Frames whose time lies before that of the frame before.
+    pub time_went_back: u64,
+    /// The longest step forward in time between two frames.
+    pub longest_gap_ns: i64,
+    /// Frames of which the capture has only the beginning.
+    pub cut_frames: u64,
+    /// Link types of the frames.
+    pub link_types: Vec<LinkType>,
+    /// TCP segments.
+    pub tcp: u64,
+    /// UDP datagrams.
+    pub udp: u64,
+    /// IP fragments.
+    pub fragments: u64,
+    /// Segments that came out of a tunnel.
+    pub tunnelled: u64,
+    /// Frames that hold neither TCP nor UDP, by what they hold.
+    pub other: BTreeMap<&'static str, u64>,
+    /// Frames in which nothing deeper could be read, by reason.
+    pub undecoded: BTreeMap<Stop, u64>,
+    /// Fragments of datagrams that were never complete.
+    pub fragments_incomplete: u64,
+    /// Segments longer than a link carries: segmentation offload put them together.
+    pub offloaded: u64,
+    /// Connections given up because too many were open.
+    pub connections_evicted: u64,
+    /// Ended connections that were forgotten before the capture's end.
+    pub connections_forgotten: u64,
+    /// Packets that the capture says it lost between frames (`epb_dropcount`).
+    pub dropped_between: u64,
+}
+
+/// An Ethernet frame of more payload than this was put together by the host (1500 and room for tunnels and tags;
+/// jumbo frames of 9000 bytes are as rare as they are telling).
+const LONGEST_SEGMENT: u32 = 1600;
+
+/// An analysis in progress.
+pub struct Analyzer {
+    table: FlowTable,
+    defrag: Defragmenter,
+    collected: Collected,
+    counts: Counts,
+    previous: Option<Timestamp>,
+}
+
+/// What is left of connections that are over.
+#[derive(Default)]
+struct Collected {
+    summaries: Vec<Summary>,
+    cases: Vec<Case>,
+    servers: Servers,
+}
+
+impl Collected {
+    fn take(&mut self, c: &Connection, seen_until: Timestamp) {
+        self.servers.learn(c);
+        self.cases.extend(Case::new(c, self.summaries.len()));
+        self.summaries.push(Summary::new(c, seen_until));
+    }
+}
+
+impl Analyzer {
+    /// An analysis that has seen nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            table: FlowTable::new(settings.limits),
+            defrag: Defragmenter::default(),
+            collected: Collected::default(),
+            counts: Counts::default(),
+            previous: None,
+        }
+    }
+
+    /// Takes one frame.
+    pub fn push(&mut self, frame: &Frame<'_>) {
+        self.count(frame);
+        let packet = decode::frame(frame);
+        if let (Payload::Fragment(data), Some(ip)) = (packet.payload, packet.ip) {
+            self.counts.fragments += 1;
+            let fragment = ip.fragment.and_then(|f| self.defrag.push(frame.at, &ip, f, data));
+            if let Some((ip, payload)) = fragment {
+                self.push_packet(frame, &decode::reassembled(ip, &payload));
+            }
+            return;
+        }
+        self.push_packet(frame, &packet);
+    }
+
+    fn push_packet(&mut self, frame: &Frame<'_>, packet: &Packet<'_>) {
+        match (packet.payload, &packet.ip) {
+            (Payload::Tcp(tcp), Some(ip)) => {
+                self.counts.tcp += 1;
+                self.counts.tunnelled += u64::from(packet.tunnelled);
+                self.counts.offloaded += u64::from(tcp.payload_len > LONGEST_SEGMENT);
+                let (segment, src, dst) = Segment::new(frame.number, frame.at, ip, &tcp);
+                let (collected, counts) = (&mut self.collected, &self.counts);
+                let now = counts.last.unwrap_or(frame.at);
+                self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| collected.take(&c, now));
+            }
+            (Payload::Udp(_), _) => self.counts.udp += 1,
+            (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,
+            (Payload::Other(name), _) => *self.counts.other.entry(name).or_default() += 1,
+            (Payload::Fragment(_) | Payload::Tcp(_), _) => {} // a fragment of a fragment; TCP always has IP
+        }
+    }
+
+    fn count(&mut self, frame: &Frame<'_>) {
+        let c = &mut self.counts;
+        c.frames += 1;
+        c.wire_bytes += u64::from(frame.wire_len);
+        c.captured_bytes += frame.data.len() as u64;
+        c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
+        c.dropped_between += frame.dropped_before;
+        if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
+            c.link_types.push(frame.link_type);
+        }
+        if let Some(previous) = self.previous {
+            let step = frame.at.since(previous).ns();
+            c.time_went_back += u64::from(step < 0);
+            c.longest_gap_ns = c.longest_gap_ns.max(step);
+        }
+        self.previous = Some(frame.at);
+        c.first = c.first.or(Some(frame.at));
+        c.last = Some(c.last.map_or(frame.at, |l| l.max(frame.at)));
+        c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
+    }
+
+    /// Ends the analysis: judges what is left, with the whole capture known.
+    pub fn finish(mut self, files: Vec<Facts>) -> Analysis {
+        let now = self.counts.last.unwrap_or_default();
+        let collected = &mut self.collected;
+        self.table.finish(&mut |c| collected.take(&c, now));
+        self.defrag.finish();
+        self.counts.fragments_incomplete = self.defrag.incomplete;
+        self.counts.connections_evicted = self.table.evicted;
+        self.counts.connections_forgotten = self.table.forgotten();
+        let Collected { summaries, mut cases, servers } = self.collected;
+        let keys = solve_keys(&cases);
+        let connections = in_order(summaries, &mut cases);
+        let mut verdicts: Vec<_> = connections.iter().map(without_resets).collect();
+        let mut findings = Vec::new();
+        for case in &cases {
+            judge(case, &servers, &keys, &mut verdicts, &mut findings);
+        }
+        findings.sort_by(|a, b| {
+            b.level
+                .cmp(&a.level)
+                .then(b.confidence.total_cmp(&a.confidence))
+                .then(a.frames.first().cmp(&b.frames.first()))
+        });
+        Analysis { files, counts: self.counts, connections, verdicts, findings }
+    }
+}
+
+/// Sorts the rows by first frame, and points the cases to their new places.
+fn in_order(summaries: Vec<Summary>, cases: &mut [Case]) -> Vec<Summary> {
+    let mut numbered: Vec<(usize, Summary)> = summaries.into_iter().enumerate().collect();
+    numbered.sort_by_key(|(_, s)| (s.first_frame, s.stream));
+    let mut place = vec![0; numbered.len()];
+    for (new, (old, _)) in numbered.iter().enumerate() {
+        place[*old] = new;
+    }
+    for case in cases.iter_mut() {
+        case.connection = place[case.connection];
+    }
+    cases.sort_by_key(|c| c.connection);
+    numbered.into_iter().map(|(_, s)| s).collect()
+}
+
+fn judge(
+    case: &Case,
+    servers: &Servers,
+    keys: &Keys,
+    verdicts: &mut [(Verdict, Option<String>)],
+    findings: &mut Vec<Finding>,
+) {
+    let Judged { finding, inconclusive } = conclude(case, servers, keys);
+    let verdict = &mut verdicts[case.connection];
+    if let Some(finding) = finding {
+        *verdict = if finding.level >= Level::Likely {
+            (Verdict::Interfered, None)
+        } else {
+            let frame = finding.frames.first().copied().unwrap_or(0);
+            let why =
+                format!("the reset in frame {frame} may be forged, but the evidence does not carry a claim");
+            (Verdict::Inconclusive, Some(why))
+        };
+        findings.push(finding);
+    } else if let Some(why) = inconclusive {
+        *verdict = (Verdict::Inconclusive, Some(why));
+    }
+}
+
+/// The verdict on a connection as far as resets do not decide it.
+fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
+    let why = if s.ended == Ended::Limit {
+        Some("too many connections were open, and this one was given up before its end".to_owned())
+    } else if s.flows.to_client.packets == 0 && s.stage == Stage::SynSent && s.flows.to_client.resets == 0 {
+        Some("its SYN was never answered: a dead host, a filter and a lost packet look alike".to_owned())
+    } else if !s.is_two_sided() {
+        let seen = if s.flows.to_server.packets > 0 { "client" } else { "server" };
+        Some(format!("only packets of the {seen} were captured; a capture of both directions would tell"))
+    } else if s.stage == Stage::RequestSent && s.flows.to_server.retransmitted >= 2 {
+        Some(format!(
+            "its request was sent again {} times and never acknowledged: a drop on the path and a server that died look alike",
+            s.flows.to_server.retransmitted
+        ))
+    } else {
+        None
+    };
+    (if why.is_some() { Verdict::Inconclusive } else { Verdict::Clean }, why)
+}
+
+impl Analysis {
+    /// Whether some input could not be read to its end.
+    pub fn is_partial(&self) -> bool {
+        self.files.iter().any(|f| !matches!(f.ended, End::Complete | End::Open))
+    }
+}
+
+/// Analyses all frames of a source; `progress` is told now and then how far it has come.
+pub fn analyze(source: &mut dyn Source, settings: Settings, progress: &mut dyn FnMut(u64)) -> Analysis {
+    let mut analyzer = Analyzer::new(settings);
+    let mut n = 0u32;
+    while let Some(frame) = source.next_frame() {
+        analyzer.push(&frame);
+        n = n.wrapping_add(1);
+        if n.trailing_zeros() >= 14 {
+            progress(source.position());
+        }
+    }
+    let files = source.files().into_iter().cloned().collect();
+    analyzer.finish(files)
+}

@@ -1,0 +1,91 @@
+//! The command line as it was typed; nothing is opened here.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Says what the network did to a capture: resets that no endpoint sent, with the evidence.
+#[derive(Debug, Parser)]
+#[command(name = "pinchpoint", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Analyze(Analyze),
+    Explain(Explain),
+}
+
+/// Analyse captures: a verdict for each connection and each name.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Analyze {
+    /// Captures: pcap or pcapng, plain or compressed with gzip, zstd or xz; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Analyse all files as one timeline.
+    #[arg(long)]
+    pub(super) merge: bool,
+    /// Exit with 1 if there is a finding at this level or above.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(super) fail_on: Option<FailOn>,
+    /// State the SHA-256 of each file.
+    #[arg(long)]
+    pub(super) sha256: bool,
+    /// When to use colour.
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+    /// Show addresses in the text; without this, only names.
+    #[arg(long)]
+    pub(super) show_addresses: bool,
+    /// Show every connection in the text, not only those with findings.
+    #[arg(long, short)]
+    pub(super) verbose: bool,
+    /// No progress, no notes.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// The most connections that are followed at one time.
+    #[arg(long, default_value_t = 262_144, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
+    pub(super) max_connections: u32,
+}
+
+/// Explain a finding's code: what it means, what else looks like it, the sources.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    /// A code or name, as RST001 or injected-reset; without one, the list of all.
+    pub(super) code: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For a person.
+    Text,
+    /// One JSON object (schema pinchpoint/1).
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// Any finding.
+    Possible,
+    /// Claims.
+    Likely,
+    /// Claims that independent evidence carries.
+    Confirmed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

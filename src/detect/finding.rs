@@ -1,0 +1,175 @@
+//! What a detector says: a finding, the evidence that it rests on, and the innocent causes that were weighed.
+
+use crate::base::{Direction, Timestamp};
+
+/// How sure a finding is. `Confirmed` and `Likely` are claims; `Possible` is a pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Worth a look.
+    Possible,
+    /// A claim that one kind of hard evidence carries.
+    Likely,
+    /// A claim that independent kinds of hard evidence carry.
+    Confirmed,
+}
+
+impl Level {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Confirmed => "confirmed",
+        }
+    }
+}
+
+/// One piece of evidence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Which weight it carries: a name in [`super::weights`].
+    pub key: &'static str,
+    /// What was seen, in words.
+    pub claim: String,
+    /// Natural-log odds for (positive) or against the finding.
+    pub log_odds: f64,
+    /// The packets that show it.
+    pub frames: Vec<u64>,
+    /// Where the rule comes from.
+    pub source: &'static str,
+}
+
+/// An innocent cause that was weighed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alternative {
+    /// The cause.
+    pub cause: &'static str,
+    /// Natural-log odds that its evidence gives it against the finding.
+    pub log_odds: f64,
+    /// Why it fits or does not.
+    pub why: String,
+}
+
+/// What set a reset off, as far as the packets before it tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// A SYN: the address or port, before any name was sent.
+    Syn,
+    /// The handshake, before any data.
+    Handshake,
+    /// A ClientHello.
+    ClientHello,
+    /// An HTTP request.
+    HttpRequest,
+    /// Other first data.
+    FirstData,
+    /// Something later.
+    Later,
+    /// The capture does not show.
+    Unknown,
+}
+
+impl Trigger {
+    /// The name that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::Handshake => "handshake",
+            Self::ClientHello => "client_hello",
+            Self::HttpRequest => "http_request",
+            Self::FirstData => "first_data",
+            Self::Later => "later",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// When it came, in words that follow "reset".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Syn => "at its SYN, before any name was sent",
+            Self::Handshake => "in or right after the TCP handshake, before any name was sent",
+            Self::ClientHello => "after its ClientHello",
+            Self::HttpRequest => "after its HTTP request",
+            Self::FirstData => "after its first data, which is no ClientHello",
+            Self::Later => "in the middle of the conversation",
+            Self::Unknown => "in a connection whose start was not captured",
+        }
+    }
+}
+
+/// What a reset's finding claims to have happened to the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// A packet that no endpoint sent.
+    Injected,
+    /// A packet of an endpoint, rewritten on its way.
+    RewrittenInPath,
+}
+
+impl Mechanism {
+    /// The name that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Injected => "injected",
+            Self::RewrittenInPath => "rewritten_in_path",
+        }
+    }
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The rule: see [`super::registry`].
+    pub code: &'static str,
+    /// What happened.
+    pub mechanism: Mechanism,
+    /// The family of devices whose fingerprint it has.
+    pub family: Option<String>,
+    /// The connection, by its place in the capture's list.
+    pub connection: usize,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// Which way the packets went; `None` for both.
+    pub direction: Option<Direction>,
+    /// The deciding packets, in order.
+    pub frames: Vec<u64>,
+    /// When the first of them was captured.
+    pub at: Timestamp,
+    /// Routers between the device and the point of capture, where the packets tell.
+    pub hops: Option<u8>,
+    /// Probability that the claim is true, given the evidence and the prior.
+    pub confidence: f64,
+    /// The level, after the gates.
+    pub level: Level,
+    /// For and against.
+    pub evidence: Vec<Evidence>,
+    /// The innocent causes.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// What is said of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nothing that needs a third party.
+    Clean,
+    /// A finding that is a claim.
+    Interfered,
+    /// It cannot be told, for a reason that stands beside it.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Interfered => "interfered",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// The probability that log-odds stand for.
+pub fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}

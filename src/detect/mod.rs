@@ -1,0 +1,11 @@
+//! Claims, each with its evidence.
+//!
+//! A detector turns what the rooms below have measured into [`finding::Evidence`]: a claim in words, the packets, a
+//! weight with its source. A verdict is the sum, with a prior and with gates that cap it.
+
+pub mod finding;
+pub mod registry;
+pub mod reset;
+pub mod weights;
+
+pub use finding::{Alternative, Evidence, Finding, Level, Mechanism, Trigger, Verdict};

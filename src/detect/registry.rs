@@ -1,0 +1,70 @@
+//! All rules: code, name, and the page that explains each.
+
+/// A rule.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Code for machines; never used for anything else again.
+    pub code: &'static str,
+    /// Name for people.
+    pub name: &'static str,
+    /// What a finding of it says, in one line.
+    pub summary: &'static str,
+    /// The kind that the JSON has for it.
+    pub kind: &'static str,
+    /// Its page, the same text as in `docs/detectors/`.
+    pub page: &'static str,
+}
+
+/// The rules, in the order in which they are listed.
+pub static RULES: &[Rule] = &[Rule {
+    code: "RST001",
+    name: "injected-reset",
+    summary: "a reset that no endpoint sent",
+    kind: "injected_reset",
+    page: include_str!("../../docs/detectors/injected-reset.md"),
+}];
+
+/// The rule with this code or name, in any case.
+pub fn find(code_or_name: &str) -> Option<&'static Rule> {
+    RULES
+        .iter()
+        .find(|r| r.code.eq_ignore_ascii_case(code_or_name) || r.name.eq_ignore_ascii_case(code_or_name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The headings that every page has, in this order.
+    const HEADINGS: [&str; 7] = [
+        "## What it detects",
+        "## Why it indicates interference",
+        "## What else looks like this",
+        "## Evidence given",
+        "## Settings",
+        "## Example",
+        "## References",
+    ];
+
+    #[test]
+    fn every_rule_has_a_page_with_all_headings() {
+        for rule in RULES {
+            assert!(rule.page.starts_with(&format!("# {}: {}\n", rule.code, rule.name)), "{}", rule.code);
+            let mut from = 0;
+            for heading in HEADINGS {
+                let at = rule.page[from..].find(heading);
+                from += at.unwrap_or_else(|| panic!("{}: no heading {heading:?} in order", rule.code));
+            }
+        }
+    }
+
+    #[test]
+    fn codes_and_names_are_unique_and_found() {
+        for rule in RULES {
+            assert_eq!(find(&rule.code.to_lowercase()), Some(rule));
+            assert_eq!(find(rule.name), Some(rule));
+            assert_eq!(RULES.iter().filter(|r| r.code == rule.code || r.name == rule.name).count(), 1);
+        }
+        assert_eq!(find("RST999"), None);
+    }
+}

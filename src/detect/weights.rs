@@ -1,0 +1,144 @@
+//! The one table of evidence weights: log-odds, and where each comes from.
+//!
+//! A weight is the natural logarithm of how much more often the sign is seen on forged resets than on an
+//! endpoint's own. Starting values are those of the design's proposal; what labelled captures moved says so. They
+//! are added up, so signs that move together share one weight (the `HEADER_*` group has a cap).
+
+/// A weight and its source.
+#[derive(Debug, PartialEq)]
+pub struct Weight {
+    /// Its name in the JSON.
+    pub key: &'static str,
+    /// Log-odds for a forged reset; negative for an endpoint's own.
+    pub log_odds: f64,
+    /// Whether it is hard evidence: something that a sound endpoint does not do, rather than seldom does.
+    pub hard: bool,
+    /// Paper, specification, or the data that set it.
+    pub source: &'static str,
+}
+
+macro_rules! weights {
+    ($($(#[doc = $doc:literal])* $name:ident = $log_odds:literal, $hard:literal, $source:literal;)*) => {
+        $($(#[doc = $doc])* pub const $name: Weight = Weight {
+            key: const { stringify!($name) },
+            log_odds: $log_odds,
+            hard: $hard,
+            source: $source,
+        };)*
+        /// All of them, for the documentation and its test.
+        pub const ALL: &[&Weight] = &[$(&$name),*];
+    };
+}
+
+/// Log-odds that a reset is forged before anything of it is known: one in twenty. Between 15% and 25% of
+/// connections hold a reset (Arlitt & Williamson 2005), nearly all of them an endpoint's; a capture that is given
+/// to this program was made because something was wrong.
+pub const PRIOR: f64 = -3.0;
+
+/// From this probability on a finding is worth a pointer.
+pub const POSSIBLE: f64 = 0.5;
+/// From this probability on it is a claim.
+pub const LIKELY: f64 = 0.9;
+/// From this probability on, and with two kinds of hard evidence, it is confirmed.
+pub const CONFIRMED: f64 = 0.99;
+
+/// The most that differences in the IP and TCP header may add up to in packets to the client. A load balancer
+/// moves all of them together (Weaver et al. 2009: 28% of resets by responders have another TTL than the data).
+pub const HEADER_CAP_TO_CLIENT: f64 = 4.0;
+/// The same for packets to the server: no load balancer stands in front of a client.
+pub const HEADER_CAP_TO_SERVER: f64 = 5.0;
+
+weights! {
+    /// The keyed generator made it.
+    KEYED_GENERATOR = 9.0, true, "Ablove et al. 2026; 141 of 141 public resets of the device, 0 of 8,979 others";
+    /// A fingerprint that names one family of devices.
+    FINGERPRINT = 5.0, true, "the fingerprint's own row";
+    /// The claimed sender goes on: new data or acknowledgments after "its" reset.
+    SENDER_WENT_ON = 4.0, true, "Weaver, Sommer, Paxson 2009, DATA_SEQ_RST";
+    /// The claimed sender goes on repeating itself long after "its" reset.
+    SENDER_REPEATED = 3.0, true, "a host without the connection retransmits nothing (RFC 9293 §3.10.7.1)";
+    /// A run of resets whose sequence numbers climb beyond all that the sender sent.
+    SEQ_CHANGE = 4.0, true, "Weaver et al. 2009, RST_SEQ_CHANGE; constants of Khattak's InjectedResetDetector";
+    /// A sequence number beyond all that the sender sent or the receiver acknowledged.
+    IMPOSSIBLE_SEQ = 4.0, true, "Weaver et al. 2009: no stack sends a reset above the last acknowledgment + 2";
+    /// A sequence number below data that the sender had sent.
+    BELOW_SENT = 3.0, true, "Weaver et al. 2009, RST_SEQ_DATA";
+    /// It acknowledges what its sender cannot have seen yet.
+    FASTER_THAN_RTT = 4.0, true, "an answer takes a round trip; Wu et al. 2025 measure such resets";
+    /// Reserved bits or AE set, or RST with SYN or FIN.
+    ODD_FLAGS = 3.0, true, "Ablove et al. 2026; RFC 9293 §3.1: reserved bits are sent as zero";
+    /// The whole answer came from another sender than the handshake did, and elsewhere this server does not do that.
+    FOREIGN_ANSWER = 4.0, true, "same server, other connections: TTL of handshake and answer agree (CenTrace captures)";
+    /// It acknowledges bytes that the receiver never sent.
+    IMPOSSIBLE_ACK = 2.0, false, "Weaver et al. 2009, RST_ACK_CHANGE";
+    /// Its window is the other side's, copied.
+    WINDOW_COPIED = 2.5, false, "stateless devices turn the packet round (CenTrace and Zeek captures); Linux, Windows and BSD send 0 or their own";
+    /// A reset without ACK that has a window.
+    BARE_WINDOW = 1.5, false, "RFC 9293 §3.10.7.1 leaves it open; Linux, Windows and BSD send 0; INTANG 2017 saw forged ones that do not";
+    /// A window that is not the sender's, and no timestamps although it uses them.
+    ODD_WINDOW = 1.5, false, "an abort carries the connection's own window and options (Linux tcp_send_active_reset)";
+    /// Its IP-ID is the other side's, copied.
+    IP_ID_COPIED = 2.0, false, "Zeek rst-inject-rae capture; Brunei, via the circumvention corpus; by chance 1 in 65,536";
+    /// Header: a TTL that none of the sender's packets has, at another distance.
+    HEADER_TTL = 2.0, false, "Weaver et al. 2009: never evidence alone";
+    /// Header: a TTL of another initial value at the same distance, as benign hosts have too.
+    HEADER_TTL_CLASS = 0.5, false, "Weaver et al. 2009: clusters at 64, 128, 192";
+    /// Header: an IP-ID off the sender's counter.
+    HEADER_IP_ID = 1.5, false, "Weaver et al. 2009; Cloudflare compares the step too";
+    /// Header: DF unlike all of the sender's packets.
+    HEADER_DF = 1.5, false, "labelled captures: resets of endpoints keep DF";
+    /// Header: no timestamps although the sender uses them, on an abort.
+    HEADER_TIMESTAMPS = 0.5, false, "RFC 7323 §3.2 asks for them on RST too; stacks differ, so it is weak";
+    /// The next thing after a ClientHello or request.
+    AFTER_REQUEST = 1.5, false, "Wu et al. 2025: 18 ms after the ClientHello on average";
+    /// The "client" resets right after its own request, before any answer.
+    OWN_REQUEST = 1.5, false, "an application that just asked waits for the answer";
+    /// Resets in both directions with nothing between them.
+    BOTH_SIDES = 1.5, false, "Clayton et al. 2006; RFC 9293: a reset is never answered by a reset";
+    /// The claimed sender resets again later, with its usual header.
+    OWN_RESET_LATER = 1.0, false, "a host that lost its connection to a forged reset answers what still comes";
+    /// After it, the claimed sender does not even answer what is sent to a connection that it would have closed.
+    SENDER_SILENT = 1.0, false, "RFC 9293 §3.10.7.1: a closed connection answers with a reset";
+    /// Benign: TTL and IP-ID continue the sender's series.
+    CONTINUES_SERIES = -6.0, false, "a forger would have to guess a 16-bit counter";
+    /// Benign: the sender's usual TTL.
+    USUAL_TTL = -1.0, false, "Weaver et al. 2009; one forger in a few can match it, and net4people #294 has one";
+    /// Benign: IP-ID 0 with DF and the usual TTL, as Linux answers without a socket.
+    LIKE_LINUX = -1.5, false, "Linux ip_send_unicast_reply; labelled captures";
+    /// Benign: it was sent on the capturing host itself.
+    LOCAL = -5.0, false, "its TTL is an initial one, as all of that host's are";
+    /// Benign: a port that nobody listens on.
+    CLOSED_PORT = -7.0, false, "RFC 9293 §3.10.7.1: <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>";
+    /// Benign: an answer to late data of a connection that was being closed.
+    LATE_DATA = -4.0, false, "RFC 9293 §3.10.7.1; the most common reset there is (Arlitt & Williamson 2005)";
+    /// Benign: the connection was already being closed.
+    CLOSING = -2.0, false, "Arlitt & Williamson 2005: browsers end connections so";
+    /// Benign: the same sender had reset before, with the same header.
+    FOLLOW_UP = -4.0, false, "labelled captures: a host without the connection answers each segment";
+    /// Benign: it answers the segment before it as the standard says.
+    ANSWERS_SEGMENT = -1.0, false, "RFC 9293 §3.10.7.1: <SEQ=SEG.ACK><CTL=RST>";
+    /// Benign: silence for over a minute, then a reset: a translator or firewall forgot the connection.
+    IDLE_TIMEOUT = -3.0, false, "RFC 5382 REQ-5, and home routers that keep less";
+    /// Benign: the server refused in TLS first.
+    AFTER_ALERT = -3.0, false, "RFC 8446 §6.2: a fatal alert closes the connection";
+    /// Benign: a scanner's connection.
+    SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_weight_has_a_source_and_a_sign_that_fits() {
+        for w in ALL {
+            assert!(w.source.len() > 15, "{}: say where it comes from", w.key);
+            assert!(!w.hard || w.log_odds >= 3.0, "{}: hard evidence weighs 3 at least", w.key);
+            assert!(w.log_odds.abs() <= 9.0);
+        }
+        let mut keys: Vec<_> = ALL.iter().map(|w| w.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), ALL.len());
+    }
+}

@@ -1,0 +1,194 @@
+//! A connection reduced to a row: what stays when its packets are gone.
+
+use crate::base::endpoint::PerDirection;
+use crate::base::{Direction, Endpoint, Span, Timestamp};
+use crate::flow::connection::{Ended, Roles};
+use crate::flow::signature::Signature;
+use crate::flow::{Connection, Stage, community_id};
+use crate::wire::ip::protocol;
+use crate::wire::tls;
+
+/// The figures of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Flow {
+    /// Segments.
+    pub packets: u64,
+    /// Payload bytes on the wire.
+    pub bytes: u64,
+    /// Payload bytes without what was sent again.
+    pub new_bytes: u64,
+    /// Segments sent again.
+    pub retransmitted: u64,
+    /// Segments that came out of order.
+    pub out_of_order: u64,
+    /// Retransmissions that the receiver reported as needless.
+    pub spurious: u64,
+    /// Segments with a window of zero.
+    pub zero_window: u64,
+    /// Pure ACKs that repeat the last.
+    pub duplicate_acks: u64,
+    /// Keep-alive probes.
+    pub keep_alive: u64,
+    /// Bytes acknowledged that the capture does not have.
+    pub missed_bytes: u64,
+    /// The most bytes in flight.
+    pub max_in_flight: u64,
+    /// Goodput in bit/s.
+    pub goodput_bps: Option<f64>,
+    /// Copies of packets that the capture holds twice.
+    pub duplicates: u64,
+    /// Wrong checksums, of the segments checked.
+    pub bad_checksums: u64,
+    /// Resets in this direction.
+    pub resets: u32,
+    /// MSS offered.
+    pub mss: Option<u16>,
+    /// Shortest round trip between the point of capture and the sender of this direction.
+    pub rtt_min: Option<Span>,
+    /// The TTL that most of its packets have.
+    pub ttl: Option<u8>,
+    /// Places where two packets disagree about the first bytes of the stream.
+    pub conflicts: u32,
+}
+
+/// A connection as a row.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Wireshark's `tcp.stream`.
+    pub stream: u64,
+    /// Client.
+    pub client: Endpoint,
+    /// Server.
+    pub server: Endpoint,
+    /// How the roles are known.
+    pub roles: Roles,
+    /// The frame that it begins with.
+    pub first_frame: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// From its first packet to its last.
+    pub duration: Span,
+    /// Each direction.
+    pub flows: PerDirection<Flow>,
+    /// The shortest round trip between the ends: the sum of the shortest to each.
+    pub rtt_min: Option<Span>,
+    /// Name asked for by SNI, in lower case.
+    pub sni: Option<String>,
+    /// Whether that name is the outer one of an Encrypted Client Hello.
+    pub ech: bool,
+    /// Name asked for by HTTP `Host`, in lower case.
+    pub http_host: Option<String>,
+    /// First ALPN protocol offered.
+    pub alpn: Option<String>,
+    /// JA3 hash.
+    pub ja3: Option<String>,
+    /// JA4 fingerprint.
+    pub ja4: Option<String>,
+    /// Highest TLS version offered.
+    pub tls_version: Option<u16>,
+    /// The frame that completed the ClientHello.
+    pub hello_frame: Option<u64>,
+    /// How far the server's TLS flight was seen.
+    pub server_hello: bool,
+    /// Whether a certificate, or in TLS 1.3 the first encrypted record, was seen.
+    pub certificate_flight: bool,
+    /// First alert in clear, of the client and of the server.
+    pub alerts: PerDirection<Option<tls::Alert>>,
+    /// Zeek's letters.
+    pub history: String,
+    /// Zeek's connection state.
+    pub conn_state: &'static str,
+    /// How far it came.
+    pub stage: Stage,
+    /// Cloudflare's signature.
+    pub signature: Option<Signature>,
+    /// The Community ID.
+    pub community_id: String,
+    /// Why it is no longer followed.
+    pub ended: Ended,
+    /// Whether it came out of a tunnel.
+    pub tunnelled: bool,
+}
+
+impl Summary {
+    /// Reduces a connection; `seen_until` is how far the capture reached when it was given up.
+    pub fn new(c: &Connection, seen_until: Timestamp) -> Self {
+        let hello = c.application.hello();
+        let flight = hello.map(|_| tls::server_flight(c.halves.to_client.head.contiguous()));
+        let flow = |d: Direction| flow(c, d);
+        let flows =
+            PerDirection { to_server: flow(Direction::ToServer), to_client: flow(Direction::ToClient) };
+        let rtt = |d: Direction| c.halves[d].rtt.shortest();
+        let alerts = PerDirection {
+            to_server: c.application.records.to_server.alert,
+            to_client: c.application.records.to_client.alert,
+        };
+        Self {
+            stream: c.stream,
+            client: c.client,
+            server: c.server,
+            roles: c.roles,
+            first_frame: c.first_frame,
+            started: c.started,
+            duration: c.last.since(c.started),
+            flows,
+            rtt_min: match (rtt(Direction::ToServer), rtt(Direction::ToClient)) {
+                (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
+                (a, b) => a.or(b),
+            },
+            sni: hello.and_then(|h| h.hello.server_name.as_ref()).map(|n| n.folded.clone()),
+            ech: hello.is_some_and(|h| h.hello.ech.is_some()),
+            http_host: c.application.request().and_then(|r| r.host.as_ref()).map(|n| n.folded.clone()),
+            alpn: hello.and_then(|h| h.hello.alpn_text().next()),
+            ja3: hello.and_then(|h| tls::ja3(&h.hello)).map(|j| j.md5),
+            ja4: hello.and_then(|h| tls::ja4(&h.hello, tls::Transport::Tcp)),
+            tls_version: hello.map(|h| h.hello.offered_version()),
+            hello_frame: hello.map(|h| h.frame),
+            server_hello: flight.as_ref().is_some_and(|f| f.server_hello.is_some()),
+            certificate_flight: flight.as_ref().is_some_and(|f| f.certificate || f.encrypted),
+            alerts,
+            history: c.history.as_str().to_owned(),
+            conn_state: c.conn_state(),
+            stage: c.stage(),
+            signature: c.signature(seen_until),
+            community_id: community_id::community_id(c.client, c.server, protocol::TCP),
+            ended: c.ended,
+            tunnelled: c.tunnelled,
+        }
+    }
+
+    /// The name that the client asked for, by SNI or by `Host`.
+    pub fn name(&self) -> Option<&str> {
+        self.sni.as_deref().or(self.http_host.as_deref())
+    }
+
+    /// Whether packets of both ends were captured.
+    pub fn is_two_sided(&self) -> bool {
+        self.flows.to_server.packets > 0 && self.flows.to_client.packets > 0
+    }
+}
+
+fn flow(c: &Connection, d: Direction) -> Flow {
+    let h = &c.halves[d];
+    Flow {
+        packets: h.packets,
+        bytes: h.payload_bytes,
+        new_bytes: h.new_bytes,
+        retransmitted: h.retransmitted,
+        out_of_order: h.out_of_order,
+        spurious: h.spurious,
+        zero_window: h.zero_window,
+        duplicate_acks: h.duplicate_acks,
+        keep_alive: h.keep_alive,
+        missed_bytes: h.missed_bytes,
+        max_in_flight: h.max_in_flight,
+        goodput_bps: h.goodput_bps(),
+        duplicates: h.duplicates,
+        bad_checksums: h.bad_checksums,
+        resets: h.resets,
+        mss: h.syn.and_then(|o| o.mss),
+        rtt_min: h.rtt.shortest(),
+        ttl: h.profile.ttl.usual(),
+        conflicts: u32::try_from(h.head.conflicts.len()).unwrap_or(u32::MAX),
+    }
+}

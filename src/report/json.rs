@@ -1,0 +1,463 @@
+//! The answer for programs: `pinchpoint/1`, described by `docs/pinchpoint-1.schema.json`.
+//!
+//! Fields may be added; none changes its meaning without a new `schema`. What is unknown is null, never 0.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::names::{self, NameRow};
+use super::{Capture, wireshark_filter};
+use crate::base::endpoint::PerDirection;
+use crate::base::{Direction, Endpoint};
+use crate::capture::End;
+use crate::detect::registry;
+use crate::detect::{Alternative, Evidence, Finding};
+use crate::measure::Summary;
+use crate::wire::tls::Alert;
+
+/// The schema's name.
+pub const SCHEMA: &str = "pinchpoint/1";
+
+#[derive(Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+    fingerprints: &'static str,
+}
+
+#[derive(Serialize)]
+struct Both<T> {
+    to_server: T,
+    to_client: T,
+}
+
+impl<T> Both<T> {
+    fn new(f: impl Fn(Direction) -> T) -> Self {
+        Self { to_server: f(Direction::ToServer), to_client: f(Direction::ToClient) }
+    }
+}
+
+#[derive(Serialize)]
+struct Address {
+    addr: String,
+    port: u16,
+}
+
+impl From<Endpoint> for Address {
+    fn from(e: Endpoint) -> Self {
+        Self { addr: e.addr.to_string(), port: e.port }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonCapture<'a> {
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    packets: u64,
+    bytes: u64,
+    first_ns: Option<i64>,
+    last_ns: Option<i64>,
+    link_types: Vec<String>,
+    snaplen: Option<u32>,
+    truncated: bool,
+    ended: Option<String>,
+    undecoded: BTreeMap<&'static str, u64>,
+    other: &'a BTreeMap<&'static str, u64>,
+    limits: BTreeMap<&'static str, u64>,
+    kernel_dropped: Option<u64>,
+    cut_packets: u64,
+    offloaded: u64,
+    time_went_back: u64,
+}
+
+#[derive(Serialize)]
+struct JsonConnection<'a> {
+    id: String,
+    capture: usize,
+    transport: &'static str,
+    client: Address,
+    server: Address,
+    roles: &'static str,
+    tcp_stream: u64,
+    first_frame: u64,
+    community_id: &'a str,
+    sni: Option<&'a str>,
+    ech: bool,
+    http_host: Option<&'a str>,
+    alpn: Option<&'a str>,
+    tls_version: Option<u16>,
+    ja3: Option<&'a str>,
+    ja4: Option<&'a str>,
+    hello_frame: Option<u64>,
+    server_hello: bool,
+    certificate_flight: bool,
+    alerts: Both<Option<String>>,
+    start_ns: i64,
+    duration_ns: i64,
+    packets: Both<u64>,
+    bytes: Both<u64>,
+    retransmitted: Both<u64>,
+    out_of_order: Both<u64>,
+    spurious: Both<u64>,
+    duplicate_acks: Both<u64>,
+    zero_window: Both<u64>,
+    keep_alive: Both<u64>,
+    missed_bytes: Both<u64>,
+    max_in_flight: Both<u64>,
+    resets: Both<u32>,
+    conflicts: Both<u32>,
+    mss: Both<Option<u16>>,
+    ttl: Both<Option<u8>>,
+    rtt_min_ns: Option<i64>,
+    rtt_ns: Both<Option<i64>>,
+    goodput_bps: Both<Option<f64>>,
+    history: &'a str,
+    conn_state: &'static str,
+    stage: &'static str,
+    signature: Option<Signature>,
+    tunnelled: bool,
+    verdict: &'static str,
+    why: Option<&'a str>,
+    findings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Signature {
+    stage: &'static str,
+    name: &'static str,
+}
+
+#[derive(Serialize)]
+struct JsonFinding<'a> {
+    id: String,
+    capture: usize,
+    code: &'static str,
+    name: &'static str,
+    kind: &'static str,
+    mechanism: &'static str,
+    family: Option<&'a str>,
+    connections: Vec<String>,
+    sni: Option<&'a str>,
+    trigger: &'static str,
+    keyed_on: Option<&'static str>,
+    direction: Option<&'static str>,
+    frames: &'a [u64],
+    at_ns: i64,
+    rate_bps: Option<f64>,
+    rate_interval_bps: Option<[f64; 2]>,
+    burst_bytes: Option<u64>,
+    hops: Option<u8>,
+    confidence: f64,
+    level: &'static str,
+    evidence: Vec<JsonEvidence<'a>>,
+    alternatives: Vec<JsonAlternative<'a>>,
+    wireshark: String,
+}
+
+#[derive(Serialize)]
+struct JsonEvidence<'a> {
+    key: &'static str,
+    claim: &'a str,
+    log_odds: f64,
+    frames: &'a [u64],
+    source: &'static str,
+}
+
+#[derive(Serialize)]
+struct JsonAlternative<'a> {
+    cause: &'static str,
+    log_odds: f64,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct JsonName<'a> {
+    name: &'a str,
+    connections: u64,
+    ok: u64,
+    reset: u64,
+    dropped: Option<u64>,
+    slowed: Option<u64>,
+    inconclusive: u64,
+    control: Vec<String>,
+    p_value: Option<f64>,
+    conclusion: &'static str,
+    sentence: String,
+}
+
+/// Names every connection and finding of an answer.
+struct Ids {
+    /// For each capture, how many connections the captures before it have.
+    connections_before: Vec<usize>,
+    findings_before: Vec<usize>,
+}
+
+impl Ids {
+    fn new(captures: &[Capture]) -> Self {
+        let before = |count: &dyn Fn(&Capture) -> usize| {
+            let sums = captures.iter().scan(0, |sum, c| {
+                let here = *sum;
+                *sum += count(c);
+                Some(here)
+            });
+            sums.collect()
+        };
+        Self {
+            connections_before: before(&|c| c.analysis.connections.len()),
+            findings_before: before(&|c| c.analysis.findings.len()),
+        }
+    }
+
+    fn connection(&self, capture: usize, n: usize) -> String {
+        format!("c{}", self.connections_before[capture] + n + 1)
+    }
+
+    fn finding(&self, capture: usize, n: usize) -> String {
+        format!("f{}", self.findings_before[capture] + n + 1)
+    }
+}
+
+/// Writes the whole answer as one object.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
+    let ids = Ids::new(captures);
+    // written part by part, so that the answer of a large capture is not held a second time
+    write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
+    serde_json::to_writer(&mut *out, &tool())?;
+    list(out, "captures", captures.iter().map(json_capture))?;
+    list(out, "connections", captures.iter().enumerate().flat_map(|(n, c)| connections(&ids, n, c)))?;
+    list(out, "findings", captures.iter().enumerate().flat_map(|(n, c)| findings(&ids, n, c)))?;
+    let rows = names::rows(captures);
+    list(out, "names", rows.iter().map(json_name))?;
+    writeln!(out, "}}")
+}
+
+/// Writes one line an object, each with the schema and its `type`: captures, connections, findings, names, run.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
+    let ids = Ids::new(captures);
+    for (n, c) in captures.iter().enumerate() {
+        line(out, "capture", &json_capture(c))?;
+        for connection in connections(&ids, n, c) {
+            line(out, "connection", &connection)?;
+        }
+        for finding in findings(&ids, n, c) {
+            line(out, "finding", &finding)?;
+        }
+    }
+    for row in &names::rows(captures) {
+        line(out, "name", &json_name(row))?;
+    }
+    line(out, "run", &tool())
+}
+
+fn list<T: Serialize>(out: &mut dyn Write, key: &str, items: impl Iterator<Item = T>) -> io::Result<()> {
+    write!(out, ",\n\"{key}\":[")?;
+    for (n, item) in items.enumerate() {
+        out.write_all(if n == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *out, &item)?;
+    }
+    out.write_all(b"]")
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    schema: &'static str,
+    r#type: &'static str,
+    #[serde(flatten)]
+    item: &'a T,
+}
+
+fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Line { schema: SCHEMA, r#type: kind, item })?;
+    out.write_all(b"\n")
+}
+
+fn tool() -> Tool {
+    Tool {
+        name: "pinchpoint",
+        version: env!("CARGO_PKG_VERSION"),
+        fingerprints: &crate::detect::reset::fingerprint::TABLE.version,
+    }
+}
+
+fn json_capture(c: &Capture) -> JsonCapture<'_> {
+    let counts = &c.analysis.counts;
+    let limits = [
+        ("connections_evicted", counts.connections_evicted),
+        ("connections_forgotten", counts.connections_forgotten),
+        ("fragments_incomplete", counts.fragments_incomplete),
+    ];
+    let ended: Vec<String> = c.analysis.files.iter().filter_map(|f| ended(&f.ended)).collect();
+    JsonCapture {
+        path: &c.path,
+        sha256: c.sha256.as_deref(),
+        packets: counts.frames,
+        bytes: counts.wire_bytes,
+        first_ns: counts.first.map(crate::base::Timestamp::ns),
+        last_ns: counts.last.map(crate::base::Timestamp::ns),
+        link_types: counts.link_types.iter().map(ToString::to_string).collect(),
+        snaplen: c.snaplen(),
+        truncated: c.analysis.is_partial(),
+        ended: (!ended.is_empty()).then(|| ended.join("; ")),
+        undecoded: counts.undecoded.iter().map(|(stop, n)| (stop.name(), *n)).collect(),
+        other: &counts.other,
+        limits: limits.into_iter().filter(|(_, n)| *n > 0).collect(),
+        kernel_dropped: c.kernel_dropped(),
+        cut_packets: counts.cut_frames,
+        offloaded: counts.offloaded,
+        time_went_back: counts.time_went_back,
+    }
+}
+
+/// How reading ended, in words; `None` for a capture that was read to its end.
+pub fn ended(end: &End) -> Option<String> {
+    match end {
+        End::Open | End::Complete => None,
+        End::Truncated { offset, what } => Some(format!("it ends within {what} at byte {offset}")),
+        End::Damaged { offset, why } => Some(format!("it is damaged at byte {offset}: {why}")),
+        End::Io { offset, error } => Some(format!("it could not be read past byte {offset}: {error}")),
+    }
+}
+
+fn connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
+    let a = &c.analysis;
+    let mut of_connection: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (f, finding) in a.findings.iter().enumerate() {
+        of_connection.entry(finding.connection).or_default().push(ids.finding(n, f));
+    }
+    a.connections.iter().zip(&a.verdicts).enumerate().map(move |(i, (s, (verdict, why)))| {
+        let findings = of_connection.remove(&i).unwrap_or_default();
+        json_connection(ids.connection(n, i), n, s, verdict.name(), why.as_deref(), findings)
+    })
+}
+
+fn json_connection<'a>(
+    id: String,
+    capture: usize,
+    s: &'a Summary,
+    verdict: &'static str,
+    why: Option<&'a str>,
+    findings: Vec<String>,
+) -> JsonConnection<'a> {
+    let f: &PerDirection<_> = &s.flows;
+    let ns = |t: Option<crate::base::Span>| t.map(crate::base::Span::ns);
+    JsonConnection {
+        id,
+        capture,
+        transport: "tcp",
+        client: s.client.into(),
+        server: s.server.into(),
+        roles: s.roles.name(),
+        tcp_stream: s.stream,
+        first_frame: s.first_frame,
+        community_id: &s.community_id,
+        sni: s.sni.as_deref(),
+        ech: s.ech,
+        http_host: s.http_host.as_deref(),
+        alpn: s.alpn.as_deref(),
+        tls_version: s.tls_version,
+        ja3: s.ja3.as_deref(),
+        ja4: s.ja4.as_deref(),
+        hello_frame: s.hello_frame,
+        server_hello: s.server_hello,
+        certificate_flight: s.certificate_flight,
+        alerts: Both::new(|d| s.alerts[d].map(alert_name)),
+        start_ns: s.started.ns(),
+        duration_ns: s.duration.ns(),
+        packets: Both::new(|d| f[d].packets),
+        bytes: Both::new(|d| f[d].bytes),
+        retransmitted: Both::new(|d| f[d].retransmitted),
+        out_of_order: Both::new(|d| f[d].out_of_order),
+        spurious: Both::new(|d| f[d].spurious),
+        duplicate_acks: Both::new(|d| f[d].duplicate_acks),
+        zero_window: Both::new(|d| f[d].zero_window),
+        keep_alive: Both::new(|d| f[d].keep_alive),
+        missed_bytes: Both::new(|d| f[d].missed_bytes),
+        max_in_flight: Both::new(|d| f[d].max_in_flight),
+        resets: Both::new(|d| f[d].resets),
+        conflicts: Both::new(|d| f[d].conflicts),
+        mss: Both::new(|d| f[d].mss),
+        ttl: Both::new(|d| f[d].ttl),
+        rtt_min_ns: ns(s.rtt_min),
+        rtt_ns: Both::new(|d| ns(f[d].rtt_min)),
+        goodput_bps: Both::new(|d| f[d].goodput_bps),
+        history: &s.history,
+        conn_state: s.conn_state,
+        stage: s.stage.name(),
+        signature: s.signature.map(|s| Signature { stage: s.stage.name(), name: s.name }),
+        tunnelled: s.tunnelled,
+        verdict,
+        why,
+        findings,
+    }
+}
+
+fn alert_name(alert: Alert) -> String {
+    alert.name().map_or_else(|| format!("alert_{}", alert.description), str::to_owned)
+}
+
+fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonFinding<'a>> {
+    c.analysis.findings.iter().enumerate().map(move |(i, f)| json_finding(ids, n, i, c, f))
+}
+
+fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Finding) -> JsonFinding<'a> {
+    let connection = &c.analysis.connections[f.connection];
+    let rule = registry::find(f.code);
+    JsonFinding {
+        id: ids.finding(n, i),
+        capture: n,
+        code: f.code,
+        name: rule.map_or("", |r| r.name),
+        kind: rule.map_or("", |r| r.kind),
+        mechanism: f.mechanism.name(),
+        family: f.family.as_deref(),
+        connections: vec![ids.connection(n, f.connection)],
+        sni: connection.sni.as_deref(),
+        trigger: f.trigger.name(),
+        keyed_on: None,
+        direction: f.direction.map(Direction::name),
+        frames: &f.frames,
+        at_ns: f.at.ns(),
+        rate_bps: None,
+        rate_interval_bps: None,
+        burst_bytes: None,
+        hops: f.hops,
+        confidence: (f.confidence * 1e4).round() / 1e4,
+        level: f.level.name(),
+        evidence: f.evidence.iter().map(json_evidence).collect(),
+        alternatives: f.alternatives.iter().map(json_alternative).collect(),
+        wireshark: wireshark_filter(connection.stream, &f.frames),
+    }
+}
+
+fn json_evidence(e: &Evidence) -> JsonEvidence<'_> {
+    JsonEvidence { key: e.key, claim: &e.claim, log_odds: e.log_odds, frames: &e.frames, source: e.source }
+}
+
+fn json_alternative(a: &Alternative) -> JsonAlternative<'_> {
+    JsonAlternative { cause: a.cause, log_odds: a.log_odds, why: &a.why }
+}
+
+fn json_name(row: &NameRow) -> JsonName<'_> {
+    JsonName {
+        name: &row.name,
+        connections: row.connections,
+        ok: row.ok,
+        reset: row.reset,
+        dropped: None,
+        slowed: None,
+        inconclusive: row.inconclusive,
+        control: Vec::new(),
+        p_value: None,
+        conclusion: row.conclusion(),
+        sentence: row.sentence(),
+    }
+}

@@ -1,0 +1,38 @@
+//! An analysis made readable: for programs and for people. Renders; decides nothing.
+
+pub mod json;
+pub mod names;
+
+use crate::analysis::Analysis;
+
+/// One capture of an answer: a file, or several merged.
+#[derive(Debug)]
+pub struct Capture {
+    /// The path as the user gave it, or `-`.
+    pub path: String,
+    /// SHA-256 of the file, where the user asked for it.
+    pub sha256: Option<String>,
+    /// What was found.
+    pub analysis: Analysis,
+}
+
+impl Capture {
+    /// The snaplen that its interfaces share; `None` where it has none or several, or no limit.
+    pub fn snaplen(&self) -> Option<u32> {
+        let mut lens = self.analysis.files.iter().flat_map(|f| &f.interfaces).map(|i| i.snaplen);
+        let first = lens.next()?;
+        (first != 0 && lens.all(|l| l == first)).then_some(first)
+    }
+
+    /// Packets that the kernel dropped while capturing, where the capture says so.
+    pub fn kernel_dropped(&self) -> Option<u64> {
+        let known: Vec<u64> = self.analysis.files.iter().filter_map(|f| f.dropped.total()).collect();
+        (!known.is_empty()).then(|| known.iter().sum())
+    }
+}
+
+/// The Wireshark display filter that selects some frames of a stream.
+pub fn wireshark_filter(stream: u64, frames: &[u64]) -> String {
+    let list: Vec<String> = frames.iter().map(u64::to_string).collect();
+    format!("tcp.stream eq {stream} && frame.number in {{{}}}", list.join(", "))
+}
