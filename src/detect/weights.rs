@@ -68,7 +68,7 @@ weights! {
     /// Reserved bits or AE set, or RST with SYN or FIN.
     ODD_FLAGS = 3.0, true, "Ablove et al. 2026; RFC 9293 §3.1: reserved bits are sent as zero";
     /// The whole answer came from another sender than the handshake did, and elsewhere this server does not do that.
-    FOREIGN_ANSWER = 4.0, true, "same server, other connections: TTL of handshake and answer agree (CenTrace captures)";
+    FOREIGN_ANSWER = 5.0, true, "same server, other connections: TTL of handshake and answer agree (CenTrace captures)";
     /// It acknowledges bytes that the receiver never sent.
     IMPOSSIBLE_ACK = 2.0, false, "Weaver et al. 2009, RST_ACK_CHANGE";
     /// Its window is the other side's, copied.
@@ -99,6 +99,8 @@ weights! {
     OWN_RESET_LATER = 1.0, false, "a host that lost its connection to a forged reset answers what still comes";
     /// After it, the claimed sender does not even answer what is sent to a connection that it would have closed.
     SENDER_SILENT = 1.0, false, "RFC 9293 §3.10.7.1: a closed connection answers with a reset";
+    /// It answers the last ACK of an orderly close.
+    LAST_ACK = 1.0, false, "RFC 9293 §3.10.7.4, LAST-ACK; devices that answer without state do (CenTrace captures)";
     /// Benign: TTL and IP-ID continue the sender's series.
     CONTINUES_SERIES = -6.0, false, "a forger would have to guess a 16-bit counter";
     /// Benign: the sender's usual TTL.
@@ -115,6 +117,8 @@ weights! {
     CLOSING = -2.0, false, "Arlitt & Williamson 2005: browsers end connections so";
     /// Benign: the same sender had reset before, with the same header.
     FOLLOW_UP = -4.0, false, "labelled captures: a host without the connection answers each segment";
+    /// Benign: the same end had aborted the connection before; another device answers what still comes.
+    AFTER_ABORT = -3.0, false, "Suricata's bug-2769 capture: a translator with TTL 255 answers after the client's own reset";
     /// Benign: it answers the segment before it as the standard says.
     ANSWERS_SEGMENT = -1.0, false, "RFC 9293 §3.10.7.1: <SEQ=SEG.ACK><CTL=RST>";
     /// Benign: silence for over a minute, then a reset: a translator or firewall forgot the connection.

@@ -169,6 +169,11 @@ impl SenderProfile {
         }
     }
 
+    /// Learns from a packet that the flow room left out: a reset that proved to be the sender's own.
+    pub fn learn(&mut self, s: &Segment) {
+        self.push(s);
+    }
+
     /// How many packets the habits were learnt from.
     pub const fn packets(&self) -> u32 {
         self.df_set.saturating_add(self.df_clear)

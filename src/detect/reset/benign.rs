@@ -31,10 +31,10 @@ pub(super) fn hypotheses(
     foreign: bool,
 ) -> Vec<Hypothesis> {
     let r = &case.resets[n];
-    let usual_ttl = r.sender.profile.ttl.count(r.segment.ttl) > 0 && !foreign;
+    let usual_ttl = case.profiles[r.direction].ttl.count(r.segment.ttl) > 0 && !foreign;
     let all = [
-        ("the endpoint itself sent it", endpoint(case, n, usual_ttl)),
-        ("the capturing host's own system sent it", local(r, usual_ttl).into_iter().collect()),
+        ("the endpoint itself sent it", endpoint(case, n, usual_ttl, foreign)),
+        ("the capturing host's own system sent it", local(case, r, usual_ttl).into_iter().collect()),
         ("the port is closed", closed_port(r).into_iter().collect()),
         ("late data met a connection that was being closed", closing(r, foreign)),
         (
@@ -51,9 +51,9 @@ pub(super) fn hypotheses(
         .collect()
 }
 
-fn endpoint(case: &Case, n: usize, usual_ttl: bool) -> Vec<Sign> {
+fn endpoint(case: &Case, n: usize, usual_ttl: bool, foreign: bool) -> Vec<Sign> {
     let r = &case.resets[n];
-    let (s, p) = (&r.segment, &r.sender.profile);
+    let (s, p) = (&r.segment, &case.profiles[r.direction]);
     let mut signs = Vec::new();
     let faint = if p.packets() == 1 { 0.5 } else { 1.0 };
     if usual_ttl && continues_counter(case, n) {
@@ -80,16 +80,16 @@ fn endpoint(case: &Case, n: usize, usual_ttl: bool) -> Vec<Sign> {
             ));
         }
     }
-    if !s.flags.has(Flags::ACK) && r.seq_echoes_ack && s.window == 0 {
+    if !s.flags.has(Flags::ACK) && r.seq_echoes_ack && s.window == 0 && !foreign {
         let claim = "its sequence number is the other side's ACK number, as an answer to that segment has";
         signs.push(Sign::new(&w::ANSWERS_SEGMENT, claim, r.trigger.map(|t| t.frame)));
     }
     signs
 }
 
-fn local(r: &Reset, usual_ttl: bool) -> Option<Sign> {
+fn local(case: &Case, r: &Reset, usual_ttl: bool) -> Option<Sign> {
     let s = &r.segment;
-    let all_initial = r.sender.profile.ttl.values().iter().any(|(t, _)| *t == s.ttl);
+    let all_initial = case.profiles[r.direction].ttl.usual() == Some(s.ttl);
     (usual_ttl && all_initial && hops::is_initial(s.ttl)).then(|| {
         let claim = format!(
             "TTL {} is an initial one, as of its sender's other packets: it crossed no router",
@@ -132,12 +132,15 @@ fn follow_up(case: &Case, n: usize, genuine_before: Option<usize>) -> Option<Sig
     let before = &case.resets[genuine_before?];
     let same_header = before.segment.ttl.abs_diff(r.segment.ttl) <= 1
         && before.segment.dont_fragment == r.segment.dont_fragment;
-    same_header.then(|| {
-        let claim = format!(
-            "its sender had reset the connection in frame {} with the same header",
-            before.segment.frame
-        );
-        Sign::new(&w::FOLLOW_UP, claim, [before.segment.frame])
+    let frame = before.segment.frame;
+    if same_header {
+        let claim = format!("its sender had reset the connection in frame {frame} with the same header");
+        return Some(Sign::new(&w::FOLLOW_UP, claim, [frame]));
+    }
+    // a closed port opened nothing, so its reset ended nothing
+    (before.stage >= Stage::Established).then(|| {
+        let claim = format!("the {} had itself reset the connection in frame {frame}", r.direction.sender());
+        Sign::new(&w::AFTER_ABORT, claim, [frame])
     })
 }
 

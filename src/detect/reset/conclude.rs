@@ -94,7 +94,7 @@ pub fn conclude(case: &Case, servers: &Servers, keys: &Keys) -> Judged {
         for burst in case.bursts(direction) {
             for &n in &burst.members {
                 let identity = signs::identity(case, &burst, n, keys);
-                let mut found = signs::of(case, &burst, n, &identity);
+                let mut found = signs::of(case, &burst, n, &identity, genuine);
                 let foreign_here = foreign.filter(|(_, body, _)| {
                     direction == Direction::ToClient && case.resets[n].segment.ttl.abs_diff(*body) <= 1
                 });
@@ -102,12 +102,14 @@ pub fn conclude(case: &Case, servers: &Servers, keys: &Keys) -> Judged {
                     let claim = format!(
                         "the SYN-ACK has TTL {handshake}, all that followed {body} and other header bits; in {others} other connections of this server both agree"
                     );
-                    found.push(Sign::new(&w::FOREIGN_ANSWER, claim, [case.resets[n].segment.frame]));
+                    let sign = Sign::new(&w::FOREIGN_ANSWER, claim, [case.resets[n].segment.frame]);
+                    found.push(if others >= FEW { sign } else { sign.times(0.8) });
                 }
                 let hypotheses = benign::hypotheses(case, n, genuine, foreign_here.is_some());
                 let for_it: f64 = found.iter().map(|s| s.log_odds).sum();
                 let against: f64 = hypotheses.iter().flat_map(|h| &h.signs).map(|s| s.log_odds).sum();
-                let hard = found.iter().filter(|s| s.weight.hard && s.log_odds >= s.weight.log_odds).count();
+                let hard =
+                    found.iter().filter(|s| s.weight.hard && s.log_odds >= 0.75 * s.weight.log_odds).count();
                 let log_odds = w::PRIOR + for_it + against;
                 if probability(log_odds) < w::POSSIBLE {
                     genuine = genuine.or(Some(n));
@@ -256,6 +258,9 @@ fn unexplained(case: &Case, weighed: &[Weighed]) -> Option<String> {
         signs.join("; ")
     ))
 }
+
+/// Fewer other connections than these say less about a server's habit.
+const FEW: u32 = 5;
 
 /// From this probability on a reset is not called an endpoint's, though nothing is claimed.
 const UNEXPLAINED: f64 = 0.2;

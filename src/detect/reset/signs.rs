@@ -67,7 +67,7 @@ fn look<'a>(case: &'a Case, burst: &Burst, n: usize) -> Look<'a> {
         ip_id: s.ip_id,
         window: s.window,
         ttl: s.ttl,
-        ttl_off: ttl_is_off(r),
+        ttl_off: ttl_is_off(case, r),
         payload: &r.payload,
         payload_len: s.len as usize,
         seq_step: neighbours.and_then(|(a, b)| step(a, b)),
@@ -77,8 +77,9 @@ fn look<'a>(case: &'a Case, burst: &Burst, n: usize) -> Look<'a> {
     }
 }
 
-fn ttl_is_off(r: &Reset) -> bool {
-    r.sender.profile.ttl.distance(r.segment.ttl).is_some_and(|d| d >= 2)
+/// Whether its TTL is two hops or more from all that the claimed sender used in the whole connection.
+fn ttl_is_off(case: &Case, r: &Reset) -> bool {
+    case.profiles[r.direction].ttl.distance(r.segment.ttl).is_some_and(|d| d >= 2)
 }
 
 fn copies_ip_id(r: &Reset) -> bool {
@@ -86,7 +87,15 @@ fn copies_ip_id(r: &Reset) -> bool {
 }
 
 /// All signs of one reset.
-pub(super) fn of(case: &Case, burst: &Burst, n: usize, identity: &Identity) -> Vec<Sign> {
+///
+/// `genuine` is an earlier reset of the same sender that was judged its own.
+pub(super) fn of(
+    case: &Case,
+    burst: &Burst,
+    n: usize,
+    identity: &Identity,
+    genuine: Option<usize>,
+) -> Vec<Sign> {
     let r = &case.resets[n];
     let mut signs = Vec::new();
     let signs_of = [
@@ -103,12 +112,14 @@ pub(super) fn of(case: &Case, burst: &Burst, n: usize, identity: &Identity) -> V
         after_request(case, r),
         own_request(case, r),
         both_sides(r),
-        own_reset_later(case, burst, n),
+        own_reset_later(case, n),
         sender_silent(case, burst, n),
+        last_ack(r),
     ];
     signs.extend(signs_of.into_iter().flatten());
     signs.extend(window(r));
-    if copies_ip_id(r) && r.segment.ip_id != r.sender.profile.ip_id.last {
+    let own_id = r.after.sender_went_on.and_then(|b| b.ip_id);
+    if copies_ip_id(r) && ![r.sender.profile.ip_id.last, own_id].contains(&r.segment.ip_id) {
         let trigger = r.trigger.map_or(0, |t| t.frame);
         let claim = format!(
             "its IP-ID {:#06x} is that of the packet before it from the other side",
@@ -116,7 +127,7 @@ pub(super) fn of(case: &Case, burst: &Burst, n: usize, identity: &Identity) -> V
         );
         signs.push(Sign::new(&w::IP_ID_COPIED, claim, [trigger, r.segment.frame]));
     }
-    signs.extend(header(r));
+    signs.extend(header(case, r, genuine.map(|g| &case.resets[g])));
     signs
 }
 
@@ -251,7 +262,9 @@ fn faster_than_rtt(r: &Reset) -> Option<Sign> {
         trigger.kind.words(),
         r.direction.sender()
     );
-    Some(Sign::new(&w::FASTER_THAN_RTT, claim, [trigger.frame, r.segment.frame]))
+    // one sample of a round trip may be long by chance, but not ten times
+    let sign = Sign::new(&w::FASTER_THAN_RTT, claim, [trigger.frame, r.segment.frame]);
+    Some(if lag.ns().saturating_mul(10) < rtt.ns() { sign.times(1.25) } else { sign })
 }
 
 /// A11.
@@ -330,9 +343,9 @@ fn both_sides(r: &Reset) -> Option<Sign> {
     })
 }
 
-fn own_reset_later(case: &Case, burst: &Burst, n: usize) -> Option<Sign> {
+fn own_reset_later(case: &Case, n: usize) -> Option<Sign> {
     let r = &case.resets[n];
-    if !ttl_is_off(r) {
+    if !ttl_is_off(case, r) {
         return None;
     }
     let own = case.resets[n + 1..].iter().find(|x| {
@@ -340,7 +353,6 @@ fn own_reset_later(case: &Case, burst: &Burst, n: usize) -> Option<Sign> {
             && x.sender.profile.ttl.count(x.segment.ttl) > 0
             && x.segment.ttl != r.segment.ttl
     })?;
-    let _ = burst;
     let claim = format!(
         "the {} itself answered later segments with resets of its usual TTL {}",
         r.direction.sender(),
@@ -369,6 +381,19 @@ fn sender_silent(case: &Case, burst: &Burst, n: usize) -> Option<Sign> {
     Some(Sign::new(&w::SENDER_SILENT, claim, [on.frame]))
 }
 
+/// A stack takes the last ACK of an orderly close in silence.
+fn last_ack(r: &Reset) -> Option<Sign> {
+    let answered = r.trigger.filter(|t| t.kind == Kind::Ack)?;
+    let orderly = r.sender.fin
+        && r.receiver.fin
+        && r.sender.acked == r.sender.next
+        && r.receiver.acked == r.receiver.next;
+    (orderly && r.sender.resets == 0 && r.seq_echoes_ack).then(|| {
+        let claim = "it answers the last ACK of an orderly close, which a stack takes in silence";
+        Sign::new(&w::LAST_ACK, claim, [answered.frame, r.segment.frame])
+    })
+}
+
 /// A10: at most one of the three.
 fn window(r: &Reset) -> Option<Sign> {
     let s = &r.segment;
@@ -376,6 +401,7 @@ fn window(r: &Reset) -> Option<Sign> {
         return None;
     }
     let own = r.sender.last.map(|l| l.window);
+    let own_later = r.after.sender_went_on.map(|b| b.window);
     if !s.flags.has(Flags::ACK) {
         return Some(Sign::new(
             &w::BARE_WINDOW,
@@ -384,7 +410,7 @@ fn window(r: &Reset) -> Option<Sign> {
         ));
     }
     let trigger = r.trigger?;
-    if s.window == trigger.window && own != Some(s.window) {
+    if s.window == trigger.window && ![own, own_later].contains(&Some(s.window)) {
         let claim =
             format!("its window {} is that of the packet before it from the other side, copied", s.window);
         return Some(Sign::new(&w::WINDOW_COPIED, claim, [trigger.frame, s.frame]));
@@ -405,8 +431,15 @@ fn lacks_timestamps(r: &Reset) -> bool {
 }
 
 /// A7, A8, A9: differences in the headers, which a load balancer moves together, so their sum is capped.
-fn header(r: &Reset) -> Vec<Sign> {
-    let (s, p) = (&r.segment, &r.sender.profile);
+///
+/// Where the sender sent nothing but resets, an earlier one that was its own serves to compare with.
+fn header(case: &Case, r: &Reset, genuine: Option<&Reset>) -> Vec<Sign> {
+    let (s, sender) = (&r.segment, r.direction.sender());
+    let (mut p, mut reference) = (case.profiles[r.direction], r.sender.last.map_or(s.frame, |l| l.frame));
+    if let (0, Some(genuine)) = (p.packets(), genuine) {
+        p.learn(&genuine.segment);
+        reference = genuine.segment.frame;
+    }
     let mut signs = Vec::new();
     let known = p.packets();
     if known == 0 {
@@ -414,47 +447,38 @@ fn header(r: &Reset) -> Vec<Sign> {
     }
     // one packet to compare with is less than two
     let faint = if known == 1 { 0.6 } else { 1.0 };
-    if let (Some(usual), true) = (p.ttl.usual(), ttl_is_off(r)) {
-        let reference = r.sender.last.map_or(s.frame, |l| l.frame);
+    if let (Some(usual), true) = (p.ttl.usual(), p.ttl.distance(s.ttl).is_some_and(|d| d >= 2)) {
         let sign = if p.ttl.values().iter().any(|(t, _)| hops::same_distance(*t, s.ttl)) {
             let claim = format!(
-                "TTL {} where the {} uses {usual}: another initial value at the same distance",
-                s.ttl,
-                r.direction.sender()
+                "TTL {} where the {sender} uses {usual}: another initial value at the same distance",
+                s.ttl
             );
             Sign::new(&w::HEADER_TTL_CLASS, claim, [reference, s.frame])
         } else {
             let claim = format!(
-                "TTL {} where {} packets of the {} have {usual}",
+                "TTL {} where {} other packets of the {sender} have {usual}",
                 s.ttl,
-                p.ttl.count(usual),
-                r.direction.sender()
+                p.ttl.count(usual)
             );
             Sign::new(&w::HEADER_TTL, claim, [reference, s.frame]).times(faint)
         };
         signs.push(sign);
     }
-    if let (Some(id), IpIdHabit::Counter) = (s.ip_id, p.ip_id.habit()) {
-        let step = p.ip_id.step_to(id).unwrap_or(0);
-        let off = id != 0 && step > COUNTER_JUMP && step < u16::MAX - COUNTER_JUMP;
-        if off {
-            let last = p.ip_id.last.unwrap_or(0);
-            let claim = format!(
-                "IP-ID {id:#06x} is off the {}'s counter, which stood at {last:#06x}",
-                r.direction.sender()
-            );
+    let before = &r.sender.profile.ip_id;
+    if let (Some(id), IpIdHabit::Counter) = (s.ip_id, before.habit()) {
+        let step = before.step_to(id).unwrap_or(0);
+        if id != 0 && step > COUNTER_JUMP && step < u16::MAX - COUNTER_JUMP {
+            let last = before.last.unwrap_or(0);
+            let claim = format!("IP-ID {id:#06x} is off the {sender}'s counter, which stood at {last:#06x}");
             signs.push(Sign::new(&w::HEADER_IP_ID, claim, [s.frame]));
         }
     }
-    if s.ip_id.is_some() && known >= 2 {
+    if s.ip_id.is_some() {
         let odd = if s.dont_fragment { p.df_set == 0 } else { p.df_clear == 0 };
         if odd {
             let (has, all) = if s.dont_fragment { ("set", "clear") } else { ("clear", "set") };
-            let claim = format!(
-                "DF is {has}, and {all} in all {known} other packets of the {}",
-                r.direction.sender()
-            );
-            signs.push(Sign::new(&w::HEADER_DF, claim, [s.frame]));
+            let claim = format!("DF is {has}, and {all} in all {known} other packets of the {sender}");
+            signs.push(Sign::new(&w::HEADER_DF, claim, [s.frame]).times(faint));
         }
     }
     if lacks_timestamps(r) {
