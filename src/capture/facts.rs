@@ -67,6 +67,21 @@ pub enum Format {
     },
 }
 
+impl std::fmt::Display for Format {
+    /// `pcap, microseconds, little-endian`, or `pcapng, little-endian`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = |order| if order == ByteOrder::Little { "little-endian" } else { "big-endian" };
+        match *self {
+            Self::Pcap { nanoseconds, order, modified } => {
+                let fractions = if nanoseconds { "nanoseconds" } else { "microseconds" };
+                let kind = if modified { ", Kuznetzov's headers" } else { "" };
+                write!(f, "pcap, {fractions}, {}{kind}", name(order))
+            }
+            Self::Pcapng { order } => write!(f, "pcapng, {}", name(order)),
+        }
+    }
+}
+
 /// The compression that a capture was wrapped in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {

@@ -15,6 +15,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Analyze(Analyze),
+    Info(Info),
     Explain(Explain),
 }
 
@@ -51,6 +52,29 @@ pub(super) struct Analyze {
     /// The most connections that are followed at one time.
     #[arg(long, default_value_t = 262_144, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     pub(super) max_connections: u32,
+}
+
+/// What is in a capture, and what it can and cannot show.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Info {
+    /// Captures: pcap or pcapng, plain or compressed with gzip, zstd or xz; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// State the SHA-256 of each file.
+    #[arg(long)]
+    pub(super) sha256: bool,
+    /// When to use colour.
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+    /// Show every comment in the file.
+    #[arg(long, short)]
+    pub(super) verbose: bool,
+    /// No progress, no notes.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
 }
 
 /// Explain a finding's code: what it means, what else looks like it, the sources.

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::report::Capture;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -18,6 +20,18 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The exit of a command that read captures: what could not be read at all weighs most.
+    pub(super) fn of(captures: &[Capture], failed: bool, found: bool) -> Self {
+        let partial =
+            captures.iter().any(|c| c.analysis.is_partial() || c.kernel_dropped().is_some_and(|n| n > 0));
+        match (failed, found, partial) {
+            (true, ..) => Self::Unreadable,
+            (_, true, _) => Self::Findings,
+            (_, _, true) => Self::Partial,
+            _ => Self::Done,
+        }
+    }
+
     /// The number.
     pub const fn code(self) -> u8 {
         match self {

@@ -5,6 +5,10 @@ mod args;
 mod error;
 mod exit;
 mod explain;
+mod info;
+mod input;
+mod progress;
+mod style;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -27,6 +31,7 @@ pub fn run(
     };
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
+        Command::Info(i) => info::run(i, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

@@ -83,6 +83,11 @@ impl Trigger {
         }
     }
 
+    /// Whether a name had been sent by then.
+    pub const fn has_name(self) -> bool {
+        matches!(self, Self::ClientHello | Self::HttpRequest | Self::Later)
+    }
+
     /// When it came, in words that follow "reset".
     pub const fn words(self) -> &'static str {
         match self {
@@ -123,8 +128,10 @@ pub struct Finding {
     pub code: &'static str,
     /// What happened.
     pub mechanism: Mechanism,
-    /// The family of devices whose fingerprint it has.
+    /// The family of devices whose fingerprint it has, where the fingerprint is one family's alone.
     pub family: Option<String>,
+    /// A pattern that a family is known for, but that others may send too.
+    pub looks_like: Option<String>,
     /// The connection, by its place in the capture's list.
     pub connection: usize,
     /// What set it off.

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::names::{self, NameRow};
+use super::quality::{Note, notes, vantage};
 use super::{Capture, wireshark_filter};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint};
@@ -139,6 +140,7 @@ struct JsonFinding<'a> {
     kind: &'static str,
     mechanism: &'static str,
     family: Option<&'a str>,
+    looks_like: Option<&'a str>,
     connections: Vec<String>,
     sni: Option<&'a str>,
     trigger: &'static str,
@@ -256,6 +258,45 @@ pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()>
         line(out, "name", &json_name(row))?;
     }
     line(out, "run", &tool())
+}
+
+/// Writes only what is said of the captures: `pinchpoint info --format json`.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_info(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
+    serde_json::to_writer(&mut *out, &tool())?;
+    list(out, "captures", captures.iter().map(json_info))?;
+    writeln!(out, "}}")
+}
+
+/// The same, one capture a line.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_info_lines(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
+    captures.iter().try_for_each(|c| line(out, "capture", &json_info(c)))
+}
+
+#[derive(Serialize)]
+struct JsonInfo<'a> {
+    #[serde(flatten)]
+    capture: JsonCapture<'a>,
+    vantage: &'static str,
+    holds: Vec<String>,
+    limited_by: Vec<String>,
+}
+
+fn json_info(c: &Capture) -> JsonInfo<'_> {
+    let (limited_by, holds): (Vec<Note>, Vec<Note>) = notes(c).into_iter().partition(|n| n.limits);
+    let texts = |notes: Vec<Note>| notes.into_iter().map(|n| n.text).collect();
+    JsonInfo {
+        capture: json_capture(c),
+        vantage: vantage(c).name(),
+        holds: texts(holds),
+        limited_by: texts(limited_by),
+    }
 }
 
 fn list<T: Serialize>(out: &mut dyn Write, key: &str, items: impl Iterator<Item = T>) -> io::Result<()> {
@@ -419,6 +460,7 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
         kind: rule.map_or("", |r| r.kind),
         mechanism: f.mechanism.name(),
         family: f.family.as_deref(),
+        looks_like: f.looks_like.as_deref(),
         connections: vec![ids.connection(n, f.connection)],
         sni: connection.sni.as_deref(),
         trigger: f.trigger.name(),

@@ -2,6 +2,10 @@
 
 pub mod json;
 pub mod names;
+pub mod quality;
+pub mod style;
+pub mod text;
+pub mod units;
 
 use crate::analysis::Analysis;
 

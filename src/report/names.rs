@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Capture;
-use crate::detect::{Level, Trigger, Verdict};
+use crate::detect::{Level, Verdict};
 
 /// What happened to the connections that asked for one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +40,10 @@ impl NameRow {
         let name = crate::base::text::Untrusted(name);
         let plural = if *connections == 1 { "connection" } else { "connections" };
         if *reset > 0 {
-            let when = if reset_after_name == reset { " after the name was sent" } else { "" };
+            let when = if reset_after_name == reset { "after the name was sent, " } else { "" };
             let were = if *reset == 1 { "was" } else { "were" };
-            let by = if *reset == 1 { "a reset" } else { "resets" };
             return format!(
-                "{reset} of {connections} {plural} to {name} {were} cut{when} by {by} that no endpoint sent"
+                "{reset} of {connections} {plural} to {name} {were} reset {when}by packets that no endpoint sent"
             );
         }
         match (ok, inconclusive) {
@@ -80,10 +79,8 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
             }
         }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
-            let named = matches!(f.trigger, Trigger::ClientHello | Trigger::HttpRequest | Trigger::Later);
-            if let Some(row) =
-                a.connections[f.connection].name().filter(|_| named).and_then(|n| by_name.get_mut(n))
-            {
+            let name = a.connections[f.connection].name().filter(|_| f.trigger.has_name());
+            if let Some(row) = name.and_then(|n| by_name.get_mut(n)) {
                 row.reset_after_name += 1;
             }
         }

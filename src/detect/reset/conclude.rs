@@ -34,6 +34,7 @@ struct Weighed {
     keyed_hops: Option<u8>,
     keyed: bool,
     family: Option<String>,
+    looks_like: Option<String>,
 }
 
 impl Weighed {
@@ -122,10 +123,11 @@ pub fn conclude(case: &Case, servers: &Servers, keys: &Keys) -> Judged {
                     hard,
                     keyed_hops: identity.keyed.and_then(|(m, _)| m.hops),
                     keyed: identity.keyed.is_some(),
-                    family: identity
-                        .keyed
-                        .map(|(_, key)| keyed_family(key))
-                        .or(identity.family.map(|f| f.name.clone())),
+                    family: match identity.keyed {
+                        Some((_, key)) => Some(keyed_family(key)),
+                        None => identity.family.filter(|f| f.specific).map(|f| f.name.clone()),
+                    },
+                    looks_like: identity.family.filter(|f| !f.specific).map(|f| f.name.clone()),
                 });
             }
         }
@@ -177,6 +179,7 @@ fn finding(case: &Case, weighed: &mut Vec<Weighed>) -> Option<Finding> {
         code: "RST001",
         mechanism: Mechanism::Injected,
         family: best.family.clone(),
+        looks_like: best.looks_like.clone(),
         connection: case.connection,
         trigger: trigger(case, first),
         direction,
