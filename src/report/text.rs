@@ -7,8 +7,8 @@ use super::quality::notes;
 use super::style::Style;
 use super::units::{bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
+use crate::base::Direction;
 use crate::base::text::Untrusted;
-use crate::base::{Direction, Span};
 use crate::detect::{Finding, Level, Verdict, registry};
 use crate::measure::Summary;
 
@@ -300,7 +300,7 @@ fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::
             Verdict::Interfered => o.style.alarm(verdict.name()),
             Verdict::Inconclusive => o.style.caution(verdict.name()),
         };
-        let rtt = c.rtt_min.map_or_else(|| "-".to_owned(), |r: Span| r.to_string());
+        let rtt = c.rtt_min.map_or_else(|| "-".to_owned(), |r| r.to_string());
         let up = bytes(c.flows.to_server.bytes);
         let down = bytes(c.flows.to_client.bytes);
         let signature = c.signature.map_or(String::new(), |s| format!(", {}", s.name));

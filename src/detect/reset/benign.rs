@@ -103,7 +103,9 @@ fn closed_port(r: &Reset) -> Option<Sign> {
     let f = r.segment.flags;
     let answers_syn = r.trigger.is_some_and(|t| t.kind == Kind::Syn) && r.stage == Stage::SynSent;
     let right_ack = r.ack_offset == Some(r.receiver.next);
-    if r.direction != Direction::ToClient || !answers_syn || !right_ack || !f.has(Flags::ACK) {
+    // a server that goes on to accept the same SYN is there
+    let accepts = r.after.sender_went_on.is_some() && r.after.receiver_syn.is_none();
+    if r.direction != Direction::ToClient || !answers_syn || !right_ack || !f.has(Flags::ACK) || accepts {
         return None;
     }
     let sign = Sign::new(&w::CLOSED_PORT, "it answers the SYN as a closed port does", [r.segment.frame]);
