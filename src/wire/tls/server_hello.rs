@@ -54,11 +54,13 @@ impl ServerHello {
 
 /// Reads the `ServerHello` at the start of a server's stream.
 ///
-/// A server that refuses sends an alert instead; that is [`Scan::NotTls`] here and seen by [`server_flight`].
+/// A warning may come before it, as from servers that do not know the name but answer all the same (RFC 6066 §3).
+/// A server that refuses sends a fatal alert instead; that is [`Scan::NotTls`] here and seen by [`server_flight`].
 pub fn server_hello(stream: &[u8]) -> Scan<ServerHello> {
-    let message = match first_message(stream, code::SERVER_HELLO) {
+    let message = match first_message(after_warnings(stream), code::SERVER_HELLO) {
         First::Message(message) => message,
         First::Short(need) => return Scan::Incomplete { partial: None, need },
+        First::Other if may_be_warning(stream) => return Scan::Incomplete { partial: None, need: 1 },
         First::Other => return Scan::NotTls,
     };
     let Message { body, need, .. } = message;
@@ -75,6 +77,31 @@ pub fn server_hello(stream: &[u8]) -> Scan<ServerHello> {
     } else {
         Scan::Incomplete { partial: Some(hello), need: if need == 0 { NEVER } else { need } }
     }
+}
+
+/// Length of a record with a clear alert.
+const ALERT_RECORD_LEN: usize = HEADER_LEN + 2;
+
+/// The most warnings before a `ServerHello` that are passed over.
+const MAX_WARNINGS: usize = 4;
+
+/// The stream without the clear alerts of level "warning" that it starts with.
+fn after_warnings(stream: &[u8]) -> &[u8] {
+    let mut rest = stream;
+    for _ in 0..MAX_WARNINGS {
+        let Some((record, after)) = rest.split_at_checked(ALERT_RECORD_LEN) else { break };
+        let [ALERT, 3, 0..=4, 0, 2, 1, _] = *record else { break };
+        rest = after;
+    }
+    rest
+}
+
+/// Whether all that is left after the warnings is the start of another.
+fn may_be_warning(stream: &[u8]) -> bool {
+    const START: [u8; 6] = [ALERT, 3, 3, 0, 2, 1];
+    let rest = after_warnings(stream);
+    rest.len() < ALERT_RECORD_LEN
+        && rest.iter().zip(START).enumerate().all(|(n, (&b, s))| b == s || (n == 2 && b <= 4))
 }
 
 /// Reads a `ServerHello`'s body up to where it is, and says whether that was its end. At least the version must be
@@ -262,6 +289,24 @@ mod tests {
         let flight = server_flight(&stream);
         assert_eq!(flight.alert.and_then(Alert::name), Some("unrecognized_name"));
         assert_eq!((flight.records, flight.server_hello, flight.not_tls_at), (1, None, None));
+    }
+
+    #[test]
+    fn a_warning_may_come_first() {
+        let mut stream = make::alert(1, 112);
+        let warned = stream.len();
+        stream.extend(make::record(22, 0x0303, &make::server_hello_12(0xc02f, &[])));
+        assert_eq!(complete(&stream).cipher_suite, Some(0xc02f));
+        for there in 0..warned {
+            assert!(
+                matches!(server_hello(&stream[..there]), Scan::Incomplete { partial: None, .. }),
+                "{there}"
+            );
+        }
+        let flight = server_flight(&stream);
+        assert!(flight.server_hello.is_some_and(|h| h.complete));
+        assert_eq!(flight.alert, Some(Alert { level: 1, description: 112 }));
+        assert_eq!(server_hello(&make::alert(1, 112).repeat(9)), Scan::NotTls);
     }
 
     #[test]
