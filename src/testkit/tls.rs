@@ -4,10 +4,10 @@ use crate::wire::tls::code;
 
 /// The client random of every hello made here.
 pub const CLIENT_RANDOM: [u8; 32] = [0xc1; 32];
-/// The server random of every ServerHello made here that is no retry request.
+/// The server random of every `ServerHello` made here that is no retry request.
 pub const SERVER_RANDOM: [u8; 32] = [0x5e; 32];
 
-/// A ClientHello to be made. The default is that of a small TLS 1.3 client.
+/// A `ClientHello` to be made. The default is that of a small TLS 1.3 client.
 #[derive(Clone, Debug)]
 pub struct Hello {
     /// `legacy_version`.
@@ -97,12 +97,12 @@ impl Hello {
     }
 }
 
-/// A ServerHello message of TLS 1.2.
+/// A `ServerHello` message of TLS 1.2.
 pub fn server_hello_12(cipher: u16, session_id: &[u8]) -> Vec<u8> {
     server_hello(&SERVER_RANDOM, cipher, session_id, &[(0xff01, vec![0]), (code::ALPN, alpn(&[b"h2"]))])
 }
 
-/// A ServerHello message of TLS 1.3.
+/// A `ServerHello` message of TLS 1.3.
 pub fn server_hello_13(cipher: u16, session_id: &[u8]) -> Vec<u8> {
     let share = [&[0x00, 0x1d, 0x00, 0x20][..], &[0x99; 32]].concat();
     let version = code::TLS13.to_be_bytes().to_vec();
@@ -114,7 +114,7 @@ pub fn server_hello_13(cipher: u16, session_id: &[u8]) -> Vec<u8> {
     )
 }
 
-/// A ServerHello message with this random and these extensions.
+/// A `ServerHello` message with this random and these extensions.
 pub fn server_hello(
     random: &[u8; 32],
     cipher: u16,
@@ -138,7 +138,7 @@ pub fn server_flight_12(certificate_len: usize) -> Vec<u8> {
     records(22, code::TLS12, &messages, &[1 << 14])
 }
 
-/// A server's first flight in TLS 1.3: hello, ChangeCipherSpec, and `encrypted_len` bytes of encrypted record.
+/// A server's first flight in TLS 1.3: hello, `ChangeCipherSpec`, and `encrypted_len` bytes of encrypted record.
 pub fn server_flight_13(encrypted_len: usize) -> Vec<u8> {
     let mut out = record(22, code::TLS12, &server_hello_13(0x1301, &[0x11; 32]));
     out.extend(record(20, code::TLS12, &[1]));
@@ -180,6 +180,10 @@ pub fn records(content_type: u8, version: u16, body: &[u8], lengths: &[usize]) -
 }
 
 /// One handshake message.
+///
+/// # Panics
+///
+/// Panics if the body is 16 MiB long or longer.
 pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("shorter than 16 MiB").to_be_bytes();
     [&[kind][..], &length[1..], body].concat()

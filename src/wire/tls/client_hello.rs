@@ -1,4 +1,4 @@
-//! The ClientHello: what a client asks for, and from whom, in clear (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2).
+//! The `ClientHello`: what a client asks for, and from whom, in clear (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2).
 //!
 //! The message is joined over records and read from whatever prefix of the stream is there. A complete message is
 //! taken apart by `tls-parser`; the extension block is walked here, because one odd extension must not hide the
@@ -18,7 +18,7 @@ pub const MAX_NAME_LEN: usize = 255;
 /// The most ALPN protocols that are kept. Clients send two or three.
 pub const MAX_PROTOCOLS: usize = 64;
 
-/// A ClientHello, as far as it could be read.
+/// A `ClientHello`, as far as it could be read.
 ///
 /// Lists have wire order and hold what was sent, GREASE values included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,14 +194,14 @@ pub enum EchKind {
     Other(u8),
 }
 
-/// Reads the ClientHello at the start of a client's stream.
+/// Reads the `ClientHello` at the start of a client's stream.
 ///
 /// `stream` holds the bytes from the first one on, in order, as far as they are there.
 pub fn client_hello(stream: &[u8]) -> Scan<ClientHello> {
     scan(first_message(stream, code::CLIENT_HELLO))
 }
 
-/// Reads a ClientHello that stands without records, as in the CRYPTO frames of QUIC (RFC 9001 §4.1.3).
+/// Reads a `ClientHello` that stands without records, as in the CRYPTO frames of QUIC (RFC 9001 §4.1.3).
 pub fn client_hello_message(bytes: &[u8]) -> Scan<ClientHello> {
     scan(bare_message(bytes, code::CLIENT_HELLO))
 }

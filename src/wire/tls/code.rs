@@ -1,12 +1,12 @@
-//! Code points of TLS, as the IANA registries "TLS Parameters" and "TLS ExtensionType Values" number them.
+//! Code points of TLS, as the IANA registries "TLS Parameters" and "TLS `ExtensionType` Values" number them.
 
-/// Handshake type of a ClientHello.
+/// Handshake type of a `ClientHello`.
 pub const CLIENT_HELLO: u8 = 1;
-/// Handshake type of a ServerHello and, in TLS 1.3, of a HelloRetryRequest.
+/// Handshake type of a `ServerHello` and, in TLS 1.3, of a `HelloRetryRequest`.
 pub const SERVER_HELLO: u8 = 2;
 /// Handshake type of a Certificate.
 pub const CERTIFICATE: u8 = 11;
-/// Handshake type of a ServerHelloDone (TLS 1.2 and before).
+/// Handshake type of a `ServerHelloDone` (TLS 1.2 and before).
 pub const SERVER_HELLO_DONE: u8 = 14;
 
 /// Extension `server_name` (RFC 6066 §3).

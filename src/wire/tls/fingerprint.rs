@@ -1,7 +1,7 @@
 //! Fingerprints of a client's TLS stack: JA3 and JA4.
 //!
 //! JA3: `version,ciphers,extensions,groups,point formats` in decimal, and the MD5 of that
-//! (<https://github.com/salesforce/ja3>). JA4: as FoxIO publishes it for TLS clients
+//! (<https://github.com/salesforce/ja3>). JA4: as `FoxIO` publishes it for TLS clients
 //! (<https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md>). Both leave GREASE values out. Neither
 //! names a program: stacks share fingerprints, and a client may imitate another's.
 

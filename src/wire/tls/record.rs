@@ -11,7 +11,7 @@ pub const MAX_CIPHERTEXT: u16 = MAX_PLAINTEXT + 256;
 /// The most that a record of TLS 1.2 and before holds (RFC 5246 §6.2.3: 2¹⁴ + 2048).
 pub const MAX_CIPHERTEXT_TLS12: u16 = MAX_PLAINTEXT + 2048;
 
-/// Content type of a ChangeCipherSpec.
+/// Content type of a `ChangeCipherSpec`.
 pub const CHANGE_CIPHER_SPEC: u8 = 20;
 /// Content type of an alert.
 pub const ALERT: u8 = 21;

@@ -148,7 +148,26 @@ impl RecordWalker {
         }
     }
 
-    /// Notes that the peer has acknowledged everything before `offset`: what of it the capture does not have will
+    /// Takes one segment of which the capture kept only `payload` and the wire had `wire_len` bytes.
+    ///
+    /// The rest is gone, unless it is sent again: the walker does not wait for it.
+    pub fn feed_cut(
+        &mut self,
+        offset: i64,
+        payload: &[u8],
+        wire_len: usize,
+        on: &mut impl FnMut(RecordEvent),
+    ) {
+        self.feed(offset, payload, on);
+        let end = |n: usize| offset.saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
+        let (kept, end) = (end(payload.len()), end(wire_len));
+        let wanted = self.wanted();
+        if kept < end && wanted < end && self.place != Place::Lost {
+            self.note_gone(wanted, kept.max(wanted), end);
+        }
+    }
+
+    /// Notes that the peer has acknowledged everything before `offset`: what the capture does not have of it will
     /// not come.
     pub fn acknowledged(&mut self, offset: i64) {
         let wanted = self.wanted();
@@ -358,6 +377,18 @@ mod tests {
         walker.acknowledged(210);
         let events = walk(&mut walker, &[(210, &two)]);
         assert!(events.len() == 1 && is_resynced(events[0]));
+    }
+
+    #[test]
+    fn what_a_snap_length_cut_is_given_up_at_once() {
+        // Two records in one segment, of which the second header is cut off; the next segment starts a third.
+        let stream = [data(300), data(300), data(100)].concat();
+        let mut walker = RecordWalker::new(0);
+        let mut events = Vec::new();
+        walker.feed_cut(0, &stream[..200], 610, &mut |e| events.push(e));
+        walker.feed_cut(610, &stream[610..], 105, &mut |e| events.push(e));
+        let offsets: Vec<_> = events.iter().map(|&e| (offset_of(e), is_resynced(e))).collect();
+        assert_eq!(offsets, [(0, false), (610, true)]);
     }
 
     #[test]

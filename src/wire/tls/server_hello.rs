@@ -1,4 +1,4 @@
-//! What a server answers: the ServerHello, and what its first records are (RFC 8446 §4.1.3, RFC 5246 §7.3).
+//! What a server answers: the `ServerHello`, and what its first records are (RFC 8446 §4.1.3, RFC 5246 §7.3).
 
 use super::super::reader::Reader;
 use super::extension;
@@ -8,7 +8,7 @@ use super::record::{
 };
 use super::{NEVER, Scan, code};
 
-/// The random of a ServerHello that is a HelloRetryRequest: the SHA-256 of "HelloRetryRequest" (RFC 8446 §4.1.3).
+/// The random of a `HelloRetryRequest`: the SHA-256 of that word (RFC 8446 §4.1.3).
 pub const HELLO_RETRY_REQUEST_RANDOM: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
     0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
@@ -17,7 +17,7 @@ pub const HELLO_RETRY_REQUEST_RANDOM: [u8; 32] = [
 /// The most of a server's stream that [`server_flight`] looks at.
 pub const MAX_FLIGHT_LEN: usize = 64 * 1024;
 
-/// A ServerHello or HelloRetryRequest, as far as it could be read.
+/// A `ServerHello` or `HelloRetryRequest`, as far as it could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerHello {
     /// `legacy_version`.
@@ -32,7 +32,7 @@ pub struct ServerHello {
     pub extensions: Vec<u16>,
     /// ALPN protocol chosen, where it is in clear (TLS 1.2 and before).
     pub alpn: Option<Vec<u8>>,
-    /// Whether it is a HelloRetryRequest: the client shall send another hello.
+    /// Whether it is a `HelloRetryRequest`: the client shall send another hello.
     pub hello_retry_request: bool,
     /// Whether all of the message was there and could be read.
     pub complete: bool,
@@ -52,13 +52,15 @@ impl ServerHello {
     }
 }
 
-/// Reads the ServerHello at the start of a server's stream.
+/// Reads the `ServerHello` at the start of a server's stream.
 ///
-/// A server that refuses sends an alert instead; that is [`Scan::NotTls`] here and seen by [`server_flight`].
+/// A warning may come before it, as from servers that do not know the name but answer all the same (RFC 6066 §3).
+/// A server that refuses sends a fatal alert instead; that is [`Scan::NotTls`] here and seen by [`server_flight`].
 pub fn server_hello(stream: &[u8]) -> Scan<ServerHello> {
-    let message = match first_message(stream, code::SERVER_HELLO) {
+    let message = match first_message(after_warnings(stream), code::SERVER_HELLO) {
         First::Message(message) => message,
         First::Short(need) => return Scan::Incomplete { partial: None, need },
+        First::Other if may_be_warning(stream) => return Scan::Incomplete { partial: None, need: 1 },
         First::Other => return Scan::NotTls,
     };
     let Message { body, need, .. } = message;
@@ -77,7 +79,32 @@ pub fn server_hello(stream: &[u8]) -> Scan<ServerHello> {
     }
 }
 
-/// Reads a ServerHello's body up to where it is, and says whether that was its end. At least the version must be
+/// Length of a record with a clear alert.
+const ALERT_RECORD_LEN: usize = HEADER_LEN + 2;
+
+/// The most warnings before a `ServerHello` that are passed over.
+const MAX_WARNINGS: usize = 4;
+
+/// The stream without the clear alerts of level "warning" that it starts with.
+fn after_warnings(stream: &[u8]) -> &[u8] {
+    let mut rest = stream;
+    for _ in 0..MAX_WARNINGS {
+        let Some((record, after)) = rest.split_at_checked(ALERT_RECORD_LEN) else { break };
+        let [ALERT, 3, 0..=4, 0, 2, 1, _] = *record else { break };
+        rest = after;
+    }
+    rest
+}
+
+/// Whether all that is left after the warnings is the start of another.
+fn may_be_warning(stream: &[u8]) -> bool {
+    const START: [u8; 6] = [ALERT, 3, 3, 0, 2, 1];
+    let rest = after_warnings(stream);
+    rest.len() < ALERT_RECORD_LEN
+        && rest.iter().zip(START).enumerate().all(|(n, (&b, s))| b == s || (n == 2 && b <= 4))
+}
+
+/// Reads a `ServerHello`'s body up to where it is, and says whether that was its end. At least the version must be
 /// there.
 fn read(body: &[u8]) -> Option<(ServerHello, bool)> {
     let mut r = Reader::new(body);
@@ -119,13 +146,13 @@ fn read(body: &[u8]) -> Option<(ServerHello, bool)> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // facts side by side, not a state
 pub struct ServerFlight {
-    /// The ServerHello, as far as it could be read.
+    /// The `ServerHello`, as far as it could be read.
     pub server_hello: Option<ServerHello>,
     /// Whether a Certificate message starts in clear (TLS 1.2 and before).
     pub certificate: bool,
-    /// Whether a ServerHelloDone is in clear (TLS 1.2 and before): the server's flight arrived whole.
+    /// Whether a `ServerHelloDone` is in clear (TLS 1.2 and before): the server's flight arrived whole.
     pub server_hello_done: bool,
-    /// Whether a ChangeCipherSpec is there. In TLS 1.3 it means nothing (RFC 8446 appendix D.4).
+    /// Whether a `ChangeCipherSpec` is there. In TLS 1.3 it means nothing (RFC 8446 appendix D.4).
     pub change_cipher_spec: bool,
     /// Whether a record that must be encrypted starts.
     pub encrypted: bool,
@@ -141,7 +168,7 @@ pub struct ServerFlight {
 
 /// Summarises the first [`MAX_FLIGHT_LEN`] bytes of a server's stream, as far as they are there.
 ///
-/// Time is linear in the stream, and nothing but the ServerHello is kept.
+/// Time is linear in the stream, and nothing but the `ServerHello` is kept.
 pub fn server_flight(stream: &[u8]) -> ServerFlight {
     let stream = &stream[..stream.len().min(MAX_FLIGHT_LEN)];
     let mut flight =
@@ -262,6 +289,24 @@ mod tests {
         let flight = server_flight(&stream);
         assert_eq!(flight.alert.and_then(Alert::name), Some("unrecognized_name"));
         assert_eq!((flight.records, flight.server_hello, flight.not_tls_at), (1, None, None));
+    }
+
+    #[test]
+    fn a_warning_may_come_first() {
+        let mut stream = make::alert(1, 112);
+        let warned = stream.len();
+        stream.extend(make::record(22, 0x0303, &make::server_hello_12(0xc02f, &[])));
+        assert_eq!(complete(&stream).cipher_suite, Some(0xc02f));
+        for there in 0..warned {
+            assert!(
+                matches!(server_hello(&stream[..there]), Scan::Incomplete { partial: None, .. }),
+                "{there}"
+            );
+        }
+        let flight = server_flight(&stream);
+        assert!(flight.server_hello.is_some_and(|h| h.complete));
+        assert_eq!(flight.alert, Some(Alert { level: 1, description: 112 }));
+        assert_eq!(server_hello(&make::alert(1, 112).repeat(9)), Scan::NotTls);
     }
 
     #[test]
