@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Timestamp;
 use crate::capture::{End, Facts, Frame, LinkType, Source};
-use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, solve_keys};
+use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
 use crate::flow::connection::{Connection, Ended};
 use crate::flow::defrag::Defragmenter;
@@ -198,6 +198,11 @@ impl Analyzer {
         for case in &cases {
             judge(case, &servers, &keys, &mut verdicts, &mut findings);
         }
+        let so_far: Vec<Verdict> = verdicts.iter().map(|(v, _)| *v).collect();
+        for finding in find_unseen(&cases, &connections, &so_far) {
+            verdicts[finding.connection] = verdict_of(&finding);
+            findings.push(finding);
+        }
         findings.sort_by(|a, b| {
             b.level
                 .cmp(&a.level)
@@ -231,20 +236,24 @@ fn judge(
     findings: &mut Vec<Finding>,
 ) {
     let Judged { finding, inconclusive } = conclude(case, servers, keys);
-    let verdict = &mut verdicts[case.connection];
     if let Some(finding) = finding {
-        *verdict = if finding.level >= Level::Likely {
-            (Verdict::Interfered, None)
-        } else {
-            let frame = finding.frames.first().copied().unwrap_or(0);
-            let why =
-                format!("the reset in frame {frame} may be forged, but the evidence does not carry a claim");
-            (Verdict::Inconclusive, Some(why))
-        };
+        verdicts[case.connection] = verdict_of(&finding);
         findings.push(finding);
     } else if let Some(why) = inconclusive {
-        *verdict = (Verdict::Inconclusive, Some(why));
+        verdicts[case.connection] = (Verdict::Inconclusive, Some(why));
     }
+}
+
+/// What a finding makes of its connection.
+fn verdict_of(f: &Finding) -> (Verdict, Option<String>) {
+    if f.level >= Level::Likely {
+        return (Verdict::Interfered, None);
+    }
+    let which = match f.frames.first() {
+        Some(frame) => format!("the reset in frame {frame} may not be the endpoint's own"),
+        None => "its end looks like that of a reset which this capture cannot hold".to_owned(),
+    };
+    (Verdict::Inconclusive, Some(format!("{which}, but the evidence does not carry a claim")))
 }
 
 /// The verdict on a connection as far as resets do not decide it.

@@ -16,13 +16,29 @@ pub struct Rule {
 }
 
 /// The rules, in the order in which they are listed.
-pub static RULES: &[Rule] = &[Rule {
-    code: "RST001",
-    name: "injected-reset",
-    summary: "a reset that no endpoint sent",
-    kind: "injected_reset",
-    page: include_str!("../../docs/detectors/injected-reset.md"),
-}];
+pub static RULES: &[Rule] = &[
+    Rule {
+        code: "RST001",
+        name: "injected-reset",
+        summary: "a reset that no endpoint sent",
+        kind: "injected_reset",
+        page: include_str!("../../docs/detectors/injected-reset.md"),
+    },
+    Rule {
+        code: "RST002",
+        name: "rewritten-reset",
+        summary: "a packet of the server, turned into a reset on its way",
+        kind: "injected_reset",
+        page: include_str!("../../docs/detectors/rewritten-reset.md"),
+    },
+    Rule {
+        code: "RST003",
+        name: "unseen-reset",
+        summary: "a reset elsewhere on the path, told by what its victim does",
+        kind: "injected_reset",
+        page: include_str!("../../docs/detectors/unseen-reset.md"),
+    },
+];
 
 /// The rule with this code or name, in any case.
 pub fn find(code_or_name: &str) -> Option<&'static Rule> {

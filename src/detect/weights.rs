@@ -101,6 +101,22 @@ weights! {
     SENDER_SILENT = 1.0, false, "RFC 9293 §3.10.7.1: a closed connection answers with a reset";
     /// It answers the last ACK of an orderly close.
     LAST_ACK = 1.0, false, "RFC 9293 §3.10.7.4, LAST-ACK; devices that answer without state do (CenTrace captures)";
+    /// RST002: a reset with the server's own header when its answer was due.
+    IN_PLACE_OF_ANSWER = 1.5, false, "Xue et al. 2022 (TSPU SNI-I): the answer, cut short and turned into RST+ACK";
+    /// RST002: it has PSH or payload, as the answer had.
+    STILL_AN_ANSWER = 1.5, false, "Xue et al. 2022; an abort carries neither (Linux tcp_send_active_reset)";
+    /// RST002: it comes again when the server retransmits.
+    RESET_RETRANSMITTED = 3.0, true, "RFC 9293 §3.10.7.1: a closed connection has nothing to retransmit";
+    /// RST003: an end answers as if it had no connection, though nobody closed it.
+    VANISHED = 4.0, false, "RFC 9293 §3.10.7.4: a connection ends in silence only when a reset arrives; lab recordings";
+    /// RST003: right after the request.
+    VANISHED_AFTER_REQUEST = 1.0, false, "Wu et al. 2025: resets follow the ClientHello within milliseconds";
+    /// RST003: to several connections of the same two ends.
+    VANISHED_AGAIN = 1.0, false, "two lost packets of exactly this kind are rare beside few lost packets of others";
+    /// RST003: while others of the same two ends end well.
+    OTHERS_END_WELL = 1.5, false, "the same path carries FIN and data of the others";
+    /// RST003, benign: the packet that said so was lost.
+    ABORT_LOST = -1.5, false, "loss on ordinary paths is about one packet in a hundred, and a client seldom aborts right after its request";
     /// Benign: TTL and IP-ID continue the sender's series.
     CONTINUES_SERIES = -6.0, false, "a forger would have to guess a 16-bit counter";
     /// Benign: the sender's usual TTL.

@@ -37,6 +37,9 @@ impl Capture {
 
 /// The Wireshark display filter that selects some frames of a stream.
 pub fn wireshark_filter(stream: u64, frames: &[u64]) -> String {
+    if frames.is_empty() {
+        return format!("tcp.stream eq {stream}");
+    }
     let list: Vec<String> = frames.iter().map(u64::to_string).collect();
     format!("tcp.stream eq {stream} && frame.number in {{{}}}", list.join(", "))
 }

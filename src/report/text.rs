@@ -7,9 +7,9 @@ use super::quality::notes;
 use super::style::Style;
 use super::units::{bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
-use crate::base::Direction;
+
 use crate::base::text::Untrusted;
-use crate::detect::{Finding, Level, Verdict, registry};
+use crate::detect::{Finding, Level, Verdict, registry, weights};
 use crate::measure::Summary;
 
 /// How to write it.
@@ -209,6 +209,12 @@ fn write_finding(n: usize, f: &Finding, c: &Summary, o: Options, out: &mut dyn W
     };
     writeln!(out, "{n}. {level} {} {rule}, probability {}", f.code, percent(f.confidence))?;
     writeln!(out, "{}", s.wrapped("   ", "   ", &says(f, c, o.addresses)))?;
+    let prior = "before any evidence: most resets are an endpoint's own";
+    writeln!(
+        out,
+        "{}",
+        s.wrapped(&format!("   prior   {:+5.1}  ", weights::PRIOR), "                  ", prior)
+    )?;
     for e in f.evidence.iter().filter(|e| e.log_odds > 0.0) {
         let at =
             if e.frames.is_empty() { String::new() } else { format!(" [{}]", frames(&sorted(&e.frames))) };
@@ -255,6 +261,31 @@ pub fn percent(p: f64) -> String {
 fn says(f: &Finding, c: &Summary, addresses: bool) -> String {
     let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
     let between = if addresses { format!(" ({} to {})", c.client, c.server) } else { String::new() };
+    let control = if f.trigger.has_name() && c.name().is_some() {
+        " Whether the name was the cause takes a control: the same server asked for another name."
+    } else {
+        ""
+    };
+    let when = f.trigger.words();
+    let at = match &f.frames[..] {
+        [] => format!("stream {}", c.stream),
+        [one] => format!("stream {}, frame {one}", c.stream),
+        several => format!("stream {}, frames {}", c.stream, frames(several)),
+    };
+    match f.code {
+        "RST002" => {
+            return format!(
+                "The connection to {name}{between} ({at}) was reset {when} by a packet that may be the server's answer, turned into a reset on its way.{control}"
+            );
+        }
+        "RST003" => {
+            let was = if f.level == Level::Possible { "may have been" } else { "was" };
+            return format!(
+                "The client of the connection to {name}{between} ({at}) {was} sent a reset {when} that the server did not send. The packet itself did not pass this point of capture; what the client did next shows it.{control}"
+            );
+        }
+        _ => {}
+    }
     let n = f.frames.len();
     let packets = if n == 1 { "a packet".to_owned() } else { format!("{n} packets") };
     let claims = if n == 1 { "claims" } else { "claim" };
@@ -276,17 +307,7 @@ fn says(f: &Finding, c: &Summary, addresses: bool) -> String {
     let hops = f.hops.map_or(String::new(), |h| {
         format!(" Their TTL places the device about {h} hops from the point of capture.")
     });
-    let control = if f.trigger.has_name() && c.name().is_some() {
-        " Whether the name was the cause takes a control: the same server asked for another name."
-    } else {
-        ""
-    };
-    format!(
-        "The connection to {name}{between} (stream {}, frames {}) was reset {} by {by}.{family}{hops}{control}",
-        c.stream,
-        frames(&f.frames),
-        f.trigger.words(),
-    )
+    format!("The connection to {name}{between} ({at}) was reset {when} by {by}.{family}{hops}{control}")
 }
 
 fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<()> {

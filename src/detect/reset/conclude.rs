@@ -13,6 +13,7 @@ use crate::measure::keyed::{self, Draw, Solution};
 use super::Sign;
 use super::benign::{self, Hypothesis};
 use super::context::{Case, Servers};
+use super::rewritten::{self, Rewritten};
 use super::signs;
 
 /// What became of a case.
@@ -132,9 +133,45 @@ pub fn conclude(case: &Case, servers: &Servers, keys: &Keys) -> Judged {
             }
         }
     }
-    let finding = finding(case, &mut weighed);
-    let inconclusive = if finding.is_some() { None } else { unexplained(case, &weighed) };
-    Judged { finding, inconclusive }
+    if let Some(finding) = injected(case, &mut weighed) {
+        return Judged { finding: Some(finding), inconclusive: None };
+    }
+    match rewritten::find(case) {
+        Some(found) => rewritten(case, &found),
+        None => Judged { finding: None, inconclusive: unexplained(case, &weighed) },
+    }
+}
+
+/// A server's reset in the place of its answer: a finding if more speaks for it than its place, and otherwise
+/// nothing that can be told.
+fn rewritten(case: &Case, found: &Rewritten) -> Judged {
+    let first = &case.resets[found.members[0]];
+    let confidence = probability(w::PRIOR + found.signs.iter().map(|s| s.log_odds).sum::<f64>());
+    if confidence < w::POSSIBLE {
+        let frame = first.segment.frame;
+        let why = format!(
+            "the reset in frame {frame} came in place of the server's answer, with the server's own header: its own, or its answer rewritten on the way; the same server asked for another name would tell"
+        );
+        return Judged { finding: None, inconclusive: Some(why) };
+    }
+    let finding = Finding {
+        code: "RST002",
+        mechanism: Mechanism::RewrittenInPath,
+        family: None,
+        looks_like: None,
+        connection: case.connection,
+        trigger: trigger(case, first),
+        direction: Some(Direction::ToClient),
+        frames: found.members.iter().map(|n| case.resets[*n].segment.frame).collect(),
+        at: first.segment.at,
+        hops: None,
+        confidence,
+        // without another name on the same server it stays a pointer
+        level: Level::Possible,
+        evidence: evidence(found.signs.iter()),
+        alternatives: found.alternatives.clone(),
+    };
+    Judged { finding: Some(finding), inconclusive: None }
 }
 
 fn keyed_family(key: u16) -> String {
@@ -146,7 +183,7 @@ fn keyed_family(key: u16) -> String {
     format!("{devices} (keyed generator, key {key})")
 }
 
-fn finding(case: &Case, weighed: &mut Vec<Weighed>) -> Option<Finding> {
+fn injected(case: &Case, weighed: &mut [Weighed]) -> Option<Finding> {
     weighed.sort_by_key(|x| case.resets[x.n].segment.frame);
     let best = weighed.iter().max_by(|a, b| a.log_odds.total_cmp(&b.log_odds))?;
     let level = best.level(case)?;
@@ -166,15 +203,7 @@ fn finding(case: &Case, weighed: &mut Vec<Weighed>) -> Option<Finding> {
     let directions: Vec<Direction> = members.iter().map(|x| case.resets[x.n].direction).collect();
     let direction = directions.iter().all(|d| *d == directions[0]).then_some(directions[0]);
     let log_odds = best.log_odds;
-    let evidence = best.signs.iter().chain(best.hypotheses.iter().flat_map(|h| &h.signs)).map(|s| Evidence {
-        key: s.weight.key,
-        claim: s.claim.clone(),
-        log_odds: round(s.log_odds),
-        frames: s.frames.clone(),
-        source: s.weight.source,
-    });
-    let mut evidence: Vec<Evidence> = evidence.collect();
-    evidence.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
+    let evidence = evidence(best.signs.iter().chain(best.hypotheses.iter().flat_map(|h| &h.signs)));
     Some(Finding {
         code: "RST001",
         mechanism: Mechanism::Injected,
@@ -193,6 +222,21 @@ fn finding(case: &Case, weighed: &mut Vec<Weighed>) -> Option<Finding> {
     })
 }
 
+/// Signs as evidence, the weightiest first.
+pub(super) fn evidence<'a>(signs: impl Iterator<Item = &'a Sign>) -> Vec<Evidence> {
+    let mut evidence: Vec<Evidence> = signs
+        .map(|s| Evidence {
+            key: s.weight.key,
+            claim: s.claim.clone(),
+            log_odds: round(s.log_odds),
+            frames: s.frames.clone(),
+            source: s.weight.source,
+        })
+        .collect();
+    evidence.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
+    evidence
+}
+
 fn alike(a: &Reset, b: &Reset) -> bool {
     a.direction == b.direction
         && a.segment.flags == b.segment.flags
@@ -201,7 +245,7 @@ fn alike(a: &Reset, b: &Reset) -> bool {
         && (a.segment.window == 0) == (b.segment.window == 0)
 }
 
-fn trigger(case: &Case, r: &Reset) -> Trigger {
+pub(super) fn trigger(case: &Case, r: &Reset) -> Trigger {
     match r.stage {
         Stage::MidFlow => Trigger::Unknown,
         Stage::SynSent => Trigger::Syn,

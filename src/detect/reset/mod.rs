@@ -7,10 +7,13 @@ mod benign;
 mod conclude;
 mod context;
 pub mod fingerprint;
+mod rewritten;
 mod signs;
+mod unseen;
 
 pub use conclude::{Judged, Keys, conclude, solve_keys};
 pub use context::{Burst, Case, Servers};
+pub use unseen::find_unseen;
 
 use crate::detect::weights::Weight;
 
