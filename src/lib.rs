@@ -1,4 +1,15 @@
 //! pinchpoint reads a packet capture and says what the network did to it.
+//!
+//! A packet's way, room by room:
+//!
+//! 1. [`capture`] gives a [`capture::Frame`], borrowed from a read block;
+//! 2. [`wire`] decodes it to a [`wire::Packet`] on the stack, judging nothing;
+//! 3. [`flow`] adds it to its [`flow::Connection`], the one copy that is kept;
+//! 4. [`measure`] reduces a connection that is over to numbers;
+//! 5. [`detect`] turns numbers into findings, each with its evidence;
+//! 6. [`report`] renders them, and [`cli`] is the program.
+//!
+//! [`analysis::analyze`] joins them: the only loop over packets. [`base`] holds the words that all of them use.
 
 pub mod analysis;
 pub mod base;

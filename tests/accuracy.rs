@@ -3,6 +3,8 @@
 //! `cargo test --test accuracy -- --nocapture` prints the table. The bounds below it are what a change may not fall
 //! under; the matrix grows with the simulated path.
 
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+
 use std::collections::BTreeMap;
 
 use pinchpoint::analysis::{Analysis, Settings, analyze};

@@ -29,6 +29,19 @@ impl fmt::Display for Untrusted<'_> {
     }
 }
 
+/// Free text of a capture, such as a comment: escaped like [`Untrusted`], but with its spaces, and of at most 64 words.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence<'a>(pub &'a str);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, word) in self.0.split(' ').take(64).enumerate() {
+            write!(f, "{}{}", if n == 0 { "" } else { " " }, Untrusted(word))?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether a character shows as itself and does nothing else.
 ///
 /// Names on the wire are ASCII (RFC 6066 §3, internationalised names in their `xn--` form), so anything else is
@@ -37,13 +50,23 @@ const fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && c != '\\'
 }
 
+/// Bytes in lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+        let _ = write!(out, "{b:02x}"); // a string takes all
+        out
+    })
+}
+
 /// Bytes from the capture as text: valid UTF-8 kept, anything else shown as `\xNN`.
 pub fn lossless(bytes: &[u8]) -> String {
+    use fmt::Write as _;
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         for b in chunk.invalid() {
-            out.push_str(&format!("\\x{b:02x}"));
+            let _ = write!(out, "\\x{b:02x}"); // a string takes all
         }
     }
     out

@@ -78,7 +78,7 @@ link_types! {
     BLUETOOTH_LE_LL_PHDR = 256, "BLUETOOTH_LE_LL_WITH_PHDR", "Bluetooth Low Energy after a radio header.";
     PKTAP = 258, "PKTAP", "Apple's packet metadata header; its own field gives the link type inside.";
     USB_DARWIN = 266, "USB_DARWIN", "USB requests of macOS.";
-    OPENFLOW = 267, "OPENFLOW", "OpenFlow messages.";
+    OPENFLOW = 267, "OPENFLOW", "`OpenFlow` messages.";
     VSOCK = 271, "VSOCK", "Linux virtual-machine sockets.";
     LINUX_SLL2 = 276, "LINUX_SLL2", "Linux \"cooked\" capture, version 2.";
     EBHSCR = 279, "EBHSCR", "Elektrobit high-speed capture and replay.";

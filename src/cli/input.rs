@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 use crate::analysis::{self, Settings};
-use crate::base::text::Untrusted;
+use crate::base::text::{Untrusted, hex};
 use crate::capture::{self, FileSource, Source};
 use crate::report::Capture;
 
@@ -34,7 +34,7 @@ impl Reading<'_> {
     pub(super) fn run(&self, err: &mut dyn Write) -> Inputs {
         let mut done = Inputs { captures: Vec::new(), failed: false };
         let opened: Vec<(&PathBuf, FileSource)> = if self.merge {
-            self.files.iter().filter_map(|p| Some((p, self.open(p, &mut done, err)?))).collect()
+            self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done, err)?))).collect()
         } else {
             Vec::new()
         };
@@ -49,15 +49,15 @@ impl Reading<'_> {
             return done;
         }
         for path in self.files {
-            let Some(mut source) = self.open(path, &mut done, err) else { continue };
-            let sha256 = if self.sha256 { self.hash(path, &mut done, err) } else { None };
+            let Some(mut source) = Self::open(path, &mut done, err) else { continue };
+            let sha256 = if self.sha256 { Self::hash(path, &mut done, err) } else { None };
             let capture = self.analyze(shown(path), sha256, length(path), &mut source);
             done.captures.push(capture);
         }
         done
     }
 
-    fn open(&self, path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<FileSource> {
+    fn open(path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<FileSource> {
         let opened = if is_stdin(path) {
             capture::open_reader(Box::new(io::stdin()))
         } else {
@@ -86,7 +86,7 @@ impl Reading<'_> {
         Capture { path, sha256, analysis }
     }
 
-    fn hash(&self, path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<String> {
+    fn hash(path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<String> {
         if is_stdin(path) {
             let _ = writeln!(err, "note: standard input can be read only once, so it has no SHA-256 here");
             return None;
@@ -121,7 +121,7 @@ fn sha256(path: &Path) -> io::Result<String> {
     let mut buffer = vec![0; 1 << 20];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect()),
+            0 => return Ok(hex(&hash.finalize())),
             n => hash.update(&buffer[..n]),
         }
     }

@@ -118,15 +118,11 @@ impl Application {
 
     fn read_http(&mut self, direction: Direction, head: &[u8]) -> Option<Kind> {
         match http::request(head) {
-            HeadScan::Complete(request) => {
-                self.words = Words::Http(Box::new(request));
-                Some(Kind::HttpRequest)
-            }
             HeadScan::Incomplete { open: true, .. } => {
                 self.words = Words::Open { ask_at: head.len().saturating_mul(2).max(1) };
                 None
             }
-            HeadScan::Incomplete { partial: Some(request), .. } => {
+            HeadScan::Complete(request) | HeadScan::Incomplete { partial: Some(request), .. } => {
                 self.words = Words::Http(Box::new(request));
                 Some(Kind::HttpRequest)
             }

@@ -17,7 +17,7 @@ pub const MAX_HOLES: usize = 32;
 
 /// How many of the last distinct ACK numbers a direction remembers: a reset in answer to a segment has that
 /// segment's ACK number as its sequence number (RFC 9293 §3.5.2), and answers lag by what is in flight.
-const ACKS_KEPT: usize = 16;
+const ACKS_KEPT: u8 = 16;
 
 /// What a SYN or SYN-ACK offered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,7 +162,7 @@ pub struct Half {
     pub acked: i64,
     unwrap: Option<Unwrapper>,
     holes: Vec<Hole>,
-    acks_sent: [SeqNum; ACKS_KEPT],
+    acks_sent: [SeqNum; ACKS_KEPT as usize],
     acks_len: u8,
     acks_at: u8,
     /// The segment whose acknowledgment will give an RTT sample: its end, and when it went by.
@@ -221,7 +221,7 @@ impl Half {
 
     /// The highest acknowledgment number that this end sent last.
     pub fn last_ack(&self) -> Option<SeqNum> {
-        let newest = (usize::from(self.acks_at) + ACKS_KEPT - 1) % ACKS_KEPT;
+        let newest = usize::from((self.acks_at + ACKS_KEPT - 1) % ACKS_KEPT);
         (self.acks_len > 0).then(|| self.acks_sent[newest])
     }
 
@@ -295,7 +295,9 @@ impl Half {
         let (filled, soon) = self.fill(start, end.min(self.next), s.at, rtt);
         let beyond = (end - self.next).max(0);
         if beyond > 0 {
-            self.unwrap.as_mut().map(|u| u.advance(end)); // set above
+            if let Some(u) = &mut self.unwrap {
+                u.advance(end);
+            }
             self.next = end;
         }
         self.new_bytes += u64::try_from(filled + beyond).unwrap_or(0).min(u64::from(s.len));
@@ -410,8 +412,8 @@ impl Half {
             return;
         }
         self.acks_sent[usize::from(self.acks_at)] = ack;
-        self.acks_at = (self.acks_at + 1) % ACKS_KEPT as u8;
-        self.acks_len = (self.acks_len + 1).min(ACKS_KEPT as u8);
+        self.acks_at = (self.acks_at + 1) % ACKS_KEPT;
+        self.acks_len = (self.acks_len + 1).min(ACKS_KEPT);
     }
 
     /// Goodput: new payload bits over the time between the first payload and the last; `None` where that is

@@ -187,7 +187,9 @@ mod tests {
     #[test]
     fn the_usual_ttl_is_the_most_frequent() {
         let mut s = TtlSeries::default();
-        [57, 52, 52, 61, 52, 9, 200].map(|t| s.push(t));
+        for ttl in [57, 52, 52, 61, 52, 9, 200] {
+            s.push(ttl);
+        }
         assert_eq!(s.usual(), Some(52));
         assert_eq!(s.count(52), 3);
         assert_eq!(s.values().len(), 4, "a fifth value replaces a rare one");
@@ -198,7 +200,9 @@ mod tests {
     fn habits_of_numbering() {
         let habit = |ids: &[u16]| {
             let mut s = IpIdSeries::default();
-            ids.iter().for_each(|i| s.push(Some(*i)));
+            for id in ids {
+                s.push(Some(*id));
+            }
             s.habit()
         };
         assert_eq!(habit(&[0, 0, 0]), IpIdHabit::Zero);

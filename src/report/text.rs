@@ -8,7 +8,7 @@ use super::style::Style;
 use super::units::{bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
 
-use crate::base::text::Untrusted;
+use crate::base::text::{Sentence, Untrusted};
 use crate::detect::{Finding, Level, Verdict, registry, weights};
 use crate::measure::Summary;
 
@@ -98,18 +98,18 @@ fn write_file_facts(capture: &Capture, o: Options, out: &mut dyn Write) -> io::R
             let name = i.name.as_deref().map_or(String::new(), |n| format!(" {}", Untrusted(n)));
             let snaplen =
                 if i.snaplen == 0 { "no snaplen".to_owned() } else { format!("snaplen {}", i.snaplen) };
-            let filter = i.filter.as_deref().map_or(String::new(), |f| format!(", filter {}", Spaced(f)));
+            let filter = i.filter.as_deref().map_or(String::new(), |f| format!(", filter {}", Sentence(f)));
             writeln!(out, "  interface{name}: {}, {snaplen}{filter}", i.link_type)?;
         }
         let said = [("hardware", &f.hardware), ("system", &f.os), ("made by", &f.application)];
         for (what, text) in said.iter().filter_map(|(w, t)| Some((w, t.as_deref()?))) {
-            writeln!(out, "  {what}: {}", Spaced(text))?;
+            writeln!(out, "  {what}: {}", Sentence(text))?;
         }
         if f.comment_count > 0 {
             writeln!(out, "  {}:", count(f.comment_count, "comment"))?;
             for comment in f.comments.iter().take(if o.verbose { usize::MAX } else { 5 }) {
                 let at = comment.frame.map_or(String::new(), |n| format!("frame {n}: "));
-                writeln!(out, "    {at}{}", Spaced(&comment.text))?;
+                writeln!(out, "    {at}{}", Sentence(&comment.text))?;
             }
         }
         if f.blocks_skipped_count > 0 {
@@ -117,18 +117,6 @@ fn write_file_facts(capture: &Capture, o: Options, out: &mut dyn Write) -> io::R
         }
     }
     Ok(())
-}
-
-/// Free text of a capture: escaped, but with its spaces.
-struct Spaced<'a>(&'a str);
-
-impl std::fmt::Display for Spaced<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (n, word) in self.0.split(' ').take(64).enumerate() {
-            write!(f, "{}{}", if n == 0 { "" } else { " " }, Untrusted(word))?;
-        }
-        Ok(())
-    }
 }
 
 fn write_names(captures: &[Capture], o: Options, out: &mut dyn Write) -> io::Result<()> {

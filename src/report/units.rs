@@ -5,7 +5,7 @@ pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, d) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(d);
@@ -48,7 +48,8 @@ pub fn frames(list: &[u64]) -> String {
     });
     let mut text = shown.collect::<Vec<_>>().join(", ");
     if ranges.len() > 12 {
-        text.push_str(&format!(" and {} more", ranges[12..].iter().map(|(a, b)| b - a + 1).sum::<u64>()));
+        let rest: u64 = ranges[12..].iter().map(|(a, b)| b - a + 1).sum();
+        text = format!("{text} and {rest} more");
     }
     text
 }

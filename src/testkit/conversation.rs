@@ -85,9 +85,9 @@ pub struct Forged {
     /// All twelve bits.
     pub flags: Flags,
     /// Added to the sequence number that the claimed sender would use.
-    pub seq_offset: i64,
+    pub seq_offset: i32,
     /// Added to the acknowledgment number that the claimed sender would use.
-    pub ack_offset: i64,
+    pub ack_offset: i32,
     /// TTL on arrival.
     pub ttl: Option<u8>,
     /// IP-ID.
@@ -246,7 +246,7 @@ impl Conversation {
     pub fn forge(&mut self, direction: Direction, forged: &Forged) -> &mut Self {
         let now = self.now;
         let (from, to) = self.ends(direction);
-        let add = |n: u32, offset: i64| n.wrapping_add(offset as u32);
+        let add = |n: u32, offset: i32| n.wrapping_add_signed(offset);
         let packet = Packet {
             seq: add(from.next, forged.seq_offset),
             ack: if forged.flags.has(Flags::ACK) { add(to.next, forged.ack_offset) } else { 0 },

@@ -13,7 +13,7 @@ use crate::base::Direction::{ToClient, ToServer};
 use crate::base::{Span, Timestamp};
 use crate::wire::tcp::Flags;
 
-/// Small, seeded, and the same on every machine (SplitMix64).
+/// Small, seeded, and the same on every machine (`SplitMix64`).
 #[derive(Clone, Copy, Debug)]
 pub struct Rng(u64);
 
@@ -97,7 +97,7 @@ impl Kind {
         };
         let client = Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)), port, client_ttl, client_delay);
         let mut server = Peer::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, n)), 443, server_ttl, server_delay);
-        server.isn = rng.next_u64() as u32;
+        server.isn = u32::from(rng.word()) << 16 | u32::from(rng.word());
         match rng.range(0, 3) {
             0 => {}
             1 => server.numbering = Numbering::Random(rng.word()),

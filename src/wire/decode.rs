@@ -50,7 +50,7 @@ pub fn frame<'a>(frame: &Frame<'a>) -> Packet<'a> {
 }
 
 /// Decodes the payload of a datagram that was put together from its fragments.
-pub fn reassembled<'a>(ip: Ip, payload: &'a [u8]) -> Packet<'a> {
+pub fn reassembled(ip: Ip, payload: &[u8]) -> Packet<'_> {
     let wire_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     let mut walk = Walk { bytes: payload, wire_len, layers: 0, ip: None, tunnelled: false };
     let ip = Ip { fragment: None, payload_len: wire_len, ..ip };

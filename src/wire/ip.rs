@@ -23,7 +23,7 @@ pub mod protocol {
     pub const GRE: u8 = 47;
     /// Authentication header (RFC 4302).
     pub const AH: u8 = 51;
-    /// ICMPv6.
+    /// `ICMPv6`.
     pub const ICMPV6: u8 = 58;
 }
 

@@ -8,7 +8,7 @@ use crate::capture::LinkType;
 
 /// What the bytes after a header are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// An IPv4 or IPv6 header; the version nibble tells which.
     Ip,
     /// An Ethernet II or IEEE 802.3 header.
@@ -26,7 +26,7 @@ pub enum Next {
 }
 
 /// A header that was read: its length, and what follows it.
-pub type Header = Result<(usize, Next), Stop>;
+pub(super) type Header = Result<(usize, Next), Stop>;
 
 /// Ethernet types that the decoder acts on.
 mod ethertype {
@@ -47,7 +47,7 @@ mod ethertype {
 }
 
 /// Reads the outermost header of a frame of link type `link`.
-pub fn outermost(link: LinkType, b: &[u8]) -> Header {
+pub(super) fn outermost(link: LinkType, b: &[u8]) -> Header {
     match link {
         LinkType::ETHERNET => Ok((0, Next::Ethernet)),
         LinkType::LINUX_SLL => sll(b),
@@ -76,7 +76,7 @@ pub fn outermost(link: LinkType, b: &[u8]) -> Header {
 }
 
 /// Reads the header that `next` announces.
-pub fn inner(next: Next, b: &[u8]) -> Header {
+pub(super) fn inner(next: Next, b: &[u8]) -> Header {
     match next {
         Next::Ethernet => ethernet(b),
         Next::EtherType(t) => by_ethertype(t, b),

@@ -4,7 +4,7 @@ use super::Stop;
 use super::link::{Header, Next, be32, byte, le16};
 use crate::capture::LinkType;
 
-/// Frame control: a data frame has type 2; subtypes with bit 2 carry no data, those with bit 3 carry QoS.
+/// Frame control: a data frame has type 2; subtypes with bit 2 carry no data, those with bit 3 carry `QoS`.
 const TYPE_DATA: u8 = 2;
 
 /// Radiotap: a little-endian length at byte 2.
@@ -29,7 +29,7 @@ pub(super) fn avs(b: &[u8]) -> Header {
     if len < 8 { Err(Stop::LinkCut) } else { Ok((len, Next::Link(LinkType::IEEE802_11))) }
 }
 
-/// The MAC header of a data frame: 24 bytes, plus a fourth address, QoS control and HT control where they are.
+/// The MAC header of a data frame: 24 bytes, plus a fourth address, `QoS` control and HT control where they are.
 pub(super) fn frame(b: &[u8]) -> Header {
     let (control, flags) = (byte(b, 0)?, byte(b, 1)?);
     let (kind, subtype) = (control >> 2 & 3, control >> 4);

@@ -10,8 +10,8 @@ use crate::flow::{Connection, Stage};
 use crate::measure::hops;
 
 /// Resets of one direction that follow each other within this time are one burst (Khattak's constant for Weaver's
-/// RST_SEQ_CHANGE).
-pub const BURST_GAP: Span = Span::from_secs(2);
+/// `RST_SEQ_CHANGE`).
+pub(super) const BURST_GAP: Span = Span::from_secs(2);
 
 /// A connection with resets, reduced to what judging them needs.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl Case {
             profiles: PerDirection { to_server: client.profile, to_client: server.profile },
             hello: c.application.hello().is_some(),
             request: c.application.request().is_some(),
-            server_alert: records.alert.is_some_and(|a| a.is_fatal()),
+            server_alert: records.alert.is_some_and(crate::wire::tls::record::Alert::is_fatal),
             packets: PerDirection { to_server: client.packets, to_client: server.packets },
             last: c.last,
             scanner: client.profile.ip_id.last == Some(ZMAP_IP_ID) && client.payload_bytes == 0
@@ -75,7 +75,7 @@ impl Case {
         for (i, r) in self.resets.iter().enumerate().filter(|(_, r)| r.direction == direction) {
             match bursts.last_mut() {
                 Some(b) if r.segment.at.since(self.resets[b.last()].segment.at) <= BURST_GAP => {
-                    b.members.push(i)
+                    b.members.push(i);
                 }
                 _ => bursts.push(Burst { members: vec![i] }),
             }
@@ -84,7 +84,7 @@ impl Case {
     }
 }
 
-/// The fixed identification that ZMap gives its probes.
+/// The fixed identification that `ZMap` gives its probes.
 const ZMAP_IP_ID: u16 = 54_321;
 
 /// Resets of one direction close to each other: indices into [`Case::resets`].

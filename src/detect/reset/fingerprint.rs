@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::base::text::hex;
 use crate::wire::tcp::Flags;
 
 /// The table.
@@ -171,10 +172,6 @@ fn parse_flags(names: &str) -> Option<Flags> {
         let bit = (0..12).map(|n| Flags(1 << n)).find(|f| f.to_string() == name)?;
         Some(flags.with(bit))
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

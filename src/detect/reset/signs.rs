@@ -490,7 +490,9 @@ fn header(case: &Case, r: &Reset, genuine: Option<&Reset>) -> Vec<Sign> {
     };
     let sum: f64 = signs.iter().map(|s| s.log_odds).sum();
     if sum > cap {
-        signs.iter_mut().for_each(|s| s.log_odds *= cap / sum);
+        for sign in &mut signs {
+            sign.log_odds *= cap / sum;
+        }
     }
     signs
 }
