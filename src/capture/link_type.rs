@@ -25,7 +25,7 @@ macro_rules! link_types {
 
 link_types! {
     NULL = 0, "NULL", "BSD loopback: the address family in the byte order of the capturing host.";
-    ETHERNET = 1, "EN10MB", "Ethernet.";
+    ETHERNET = 1, "Ethernet", "Ethernet.";
     IEEE802_5 = 6, "IEEE802", "Token Ring.";
     SLIP = 8, "SLIP", "SLIP with the 16-byte header of libpcap.";
     PPP = 9, "PPP", "PPP.";

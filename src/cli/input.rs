@@ -107,6 +107,9 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 fn shown(path: &Path) -> String {
+    if is_stdin(path) {
+        return "standard input".to_owned();
+    }
     path.to_string_lossy().into_owned()
 }
 

@@ -2,7 +2,6 @@
 
 use super::Capture;
 use super::json::ended;
-use crate::base::text::Sentence;
 use crate::base::{Direction, Span};
 use crate::measure::hops;
 use crate::report::units::{bytes, count};
@@ -40,9 +39,6 @@ pub struct Note {
     /// The sentence.
     pub text: String,
 }
-
-/// How many comments of the file itself stand with the notes; `info` shows more.
-const COMMENTS_SHOWN: usize = 2;
 
 /// Guesses where a capture was taken: most connections with packets of both ends have one end whose TTL is an initial
 /// one and which answers within a millisecond or two.
@@ -95,10 +91,6 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         .collect();
     if !seen.is_empty() {
         holds(format!("besides TCP: {}", seen.join(", ")));
-    }
-    for comment in a.files.iter().flat_map(|f| &f.comments).filter(|c| c.frame.is_none()).take(COMMENTS_SHOWN)
-    {
-        holds(format!("a comment in the file: {}", Sentence(&comment.text)));
     }
     let mut limits = |text: String| notes.push(Note { limits: true, text });
     for file in &a.files {

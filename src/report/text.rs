@@ -25,6 +25,8 @@ pub struct Options {
 
 /// How many findings are written out in full; the rest is counted, unless all are asked for.
 const FINDINGS_SHOWN: usize = 10;
+/// How many comments of the file itself are shown; `info` shows more.
+const COMMENTS_SHOWN: usize = 2;
 /// How many names are listed.
 const NAMES_SHOWN: usize = 40;
 
@@ -35,6 +37,7 @@ const NAMES_SHOWN: usize = 40;
 pub fn write(captures: &[Capture], options: Options, out: &mut dyn Write) -> io::Result<()> {
     for capture in captures {
         write_head(capture, options, out)?;
+        write_comments(capture, options, out)?;
         write_notes(capture, options, out)?;
         writeln!(out)?;
     }
@@ -77,6 +80,16 @@ fn write_head(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<
     writeln!(out, "  {}, {} on the wire{links}{when}", count(c.frames, "packet"), bytes(c.wire_bytes))?;
     if let Some(sha256) = &capture.sha256 {
         writeln!(out, "  SHA-256 {sha256}")?;
+    }
+    Ok(())
+}
+
+/// What the file says of itself: a report that leaves out "this is a simulation" would mislead.
+fn write_comments(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<()> {
+    let comments = capture.analysis.files.iter().flat_map(|f| &f.comments).filter(|c| c.frame.is_none());
+    for comment in comments.take(COMMENTS_SHOWN) {
+        let text = format!("a comment in the file: {}", Sentence(&comment.text));
+        writeln!(out, "{}", o.style.wrapped("  · ", "    ", &text))?;
     }
     Ok(())
 }

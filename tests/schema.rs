@@ -1,0 +1,85 @@
+//! Real output holds to the published schema, and its references lead somewhere.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+
+use pinchpoint::testkit::conversation::{Conversation, capture};
+use pinchpoint::testkit::pcap::PcapWriter;
+use pinchpoint::testkit::scenario::{KINDS, Place};
+use serde_json::Value;
+
+const SCHEMA: &str = include_str!("../docs/pinchpoint-1.schema.json");
+
+/// One capture of each place with a conversation of every kind, cut in its last record.
+fn answer(format: &str) -> (Vec<u8>, u8) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args =
+        vec!["pinchpoint".to_owned(), "analyze".to_owned(), "--format".to_owned(), format.to_owned()];
+    for (n, place) in [Place::Client, Place::Middle, Place::Server].into_iter().enumerate() {
+        let all: Vec<Conversation> =
+            KINDS.iter().zip(0u64..).map(|(k, n)| k.play(n * 31 + 5, place)).collect();
+        let mut pcap = PcapWriter::new(pinchpoint::capture::LinkType::ETHERNET);
+        for frame in capture(&all) {
+            pcap.frame(frame.at, &frame.bytes);
+        }
+        let path = folder.path().join(format!("{n}.pcap"));
+        let bytes = pcap.finish();
+        std::fs::write(&path, &bytes[..bytes.len() - 7 * n]).unwrap();
+        args.push(path.to_str().unwrap().to_owned());
+    }
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = pinchpoint::cli::run(args, &mut out, &mut err);
+    assert!(err.is_empty(), "{}", String::from_utf8_lossy(&err));
+    (out, exit.code())
+}
+
+#[test]
+fn json_holds_to_the_schema() {
+    let (out, exit) = answer("json");
+    assert_eq!(exit, 4, "two of the captures are cut");
+    let answer: Value = serde_json::from_slice(&out).unwrap();
+    let validator = jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&answer).take(5).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    // and the schema can fail
+    let mut broken = answer.clone();
+    broken["connections"][0]["verdict"] = "guilty".into();
+    assert!(!validator.is_valid(&broken));
+}
+
+#[test]
+fn ids_are_unique_and_lead_to_each_other() {
+    let answer: Value = serde_json::from_slice(&answer("json").0).unwrap();
+    let list = |key: &str| answer[key].as_array().unwrap().clone();
+    let ids: Vec<String> = list("connections")
+        .iter()
+        .chain(&list("findings"))
+        .map(|x| x["id"].as_str().unwrap().to_owned())
+        .collect();
+    let unique: HashSet<&String> = ids.iter().collect();
+    assert_eq!(unique.len(), ids.len());
+    assert!(list("findings").len() > 20 && list("connections").len() == 3 * KINDS.len());
+    for f in list("findings") {
+        for id in f["connections"].as_array().unwrap() {
+            let c = list("connections").into_iter().find(|c| c["id"] == *id).unwrap();
+            assert_eq!(c["capture"], f["capture"]);
+            assert!(c["findings"].as_array().unwrap().contains(&f["id"]));
+            assert!(
+                f["wireshark"].as_str().unwrap().starts_with(&format!("tcp.stream eq {}", c["tcp_stream"]))
+            );
+        }
+    }
+}
+
+#[test]
+fn every_line_of_ndjson_says_what_it_is() {
+    let (out, _) = answer("ndjson");
+    let lines: Vec<Value> =
+        String::from_utf8(out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(lines.iter().all(|l| l["schema"] == "pinchpoint/1"));
+    let count = |kind: &str| lines.iter().filter(|l| l["type"] == kind).count();
+    assert_eq!((count("capture"), count("connection"), count("run")), (3, 3 * KINDS.len(), 1));
+    assert!(count("finding") > 20 && count("name") >= 1);
+}
