@@ -12,7 +12,7 @@ macro_rules! link_types {
         impl LinkType {
             $(#[doc = $doc] pub const $constant: Self = Self($number);)*
 
-            /// The name that tcpdump has for it (`DLT_` left out), where this table knows one.
+            /// The name that tcpdump has for it (`DLT_` left out; Ethernet by its own), where this table knows one.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 {
                     $($number => Some($name),)*
@@ -87,7 +87,7 @@ link_types! {
 }
 
 impl fmt::Display for LinkType {
-    /// `EN10MB (1)`, or `link type 300` where the table has no name.
+    /// `Ethernet (1)`, or `link type 300` where the table has no name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => write!(f, "{name} ({})", self.0),
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn shows_name_and_number() {
-        assert_eq!(LinkType::ETHERNET.to_string(), "EN10MB (1)");
+        assert_eq!(LinkType::ETHERNET.to_string(), "Ethernet (1)");
         assert_eq!(LinkType(300).to_string(), "link type 300");
         assert!(LinkType(14).is_raw_ip() && !LinkType::ETHERNET.is_raw_ip());
     }

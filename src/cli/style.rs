@@ -16,6 +16,7 @@ pub(super) fn style(color: Color) -> Style {
         Color::Never => false,
         Color::Auto => !set("NO_COLOR") && (set("CLICOLOR_FORCE") || terminal && !dumb),
     };
-    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    // what goes to a file has one width, so that two runs compare
+    let columns = std::env::var("COLUMNS").ok().filter(|_| terminal).and_then(|c| c.parse().ok());
     Style { color, width: columns.map_or(100, |c: usize| c.clamp(60, 120)) }
 }
