@@ -44,7 +44,7 @@ fn json_holds_to_the_schema() {
         validator.iter_errors(&answer).take(5).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     // and the schema can fail
-    let mut broken = answer.clone();
+    let mut broken = answer;
     broken["connections"][0]["verdict"] = "guilty".into();
     assert!(!validator.is_valid(&broken));
 }
