@@ -42,7 +42,7 @@ link_types! {
     LOOP = 108, "LOOP", "OpenBSD loopback: the address family in network byte order.";
     ENC = 109, "ENC", "Encapsulated packets of OpenBSD's `enc` interface.";
     LINUX_SLL = 113, "LINUX_SLL", "Linux \"cooked\" capture, version 1.";
-    LTALK = 114, "LTALK", "Apple LocalTalk.";
+    LTALK = 114, "LTALK", "Apple `LocalTalk`.";
     PFLOG = 117, "PFLOG", "Log of the packet filter `pf`.";
     PRISM = 119, "PRISM_HEADER", "Wireless LAN after a Prism header.";
     IP_OVER_FC = 122, "IP_OVER_FC", "IP over Fibre Channel.";
@@ -78,7 +78,7 @@ link_types! {
     BLUETOOTH_LE_LL_PHDR = 256, "BLUETOOTH_LE_LL_WITH_PHDR", "Bluetooth Low Energy after a radio header.";
     PKTAP = 258, "PKTAP", "Apple's packet metadata header; its own field gives the link type inside.";
     USB_DARWIN = 266, "USB_DARWIN", "USB requests of macOS.";
-    OPENFLOW = 267, "OPENFLOW", "OpenFlow messages.";
+    OPENFLOW = 267, "OPENFLOW", "`OpenFlow` messages.";
     VSOCK = 271, "VSOCK", "Linux virtual-machine sockets.";
     LINUX_SLL2 = 276, "LINUX_SLL2", "Linux \"cooked\" capture, version 2.";
     EBHSCR = 279, "EBHSCR", "Elektrobit high-speed capture and replay.";
