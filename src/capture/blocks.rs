@@ -164,6 +164,7 @@ impl Blocks {
     }
 
     /// How reading ended, if it did so within the record that begins at `record`.
+    #[cold]
     pub(crate) fn end(&mut self, record: u64, what: &str) -> End {
         match self.failure.take() {
             Some(Failure::Io(e)) => End::Io { offset: record, error: e.to_string() },

@@ -137,7 +137,7 @@ impl FileSource {
                 Some(located)
             }
             Err(end) => {
-                self.facts.ended = end;
+                self.facts.ended = *end;
                 None
             }
         }

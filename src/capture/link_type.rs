@@ -42,7 +42,7 @@ link_types! {
     LOOP = 108, "LOOP", "OpenBSD loopback: the address family in network byte order.";
     ENC = 109, "ENC", "Encapsulated packets of OpenBSD's `enc` interface.";
     LINUX_SLL = 113, "LINUX_SLL", "Linux \"cooked\" capture, version 1.";
-    LTALK = 114, "LTALK", "Apple LocalTalk.";
+    LTALK = 114, "LTALK", "Apple `LocalTalk`.";
     PFLOG = 117, "PFLOG", "Log of the packet filter `pf`.";
     PRISM = 119, "PRISM_HEADER", "Wireless LAN after a Prism header.";
     IP_OVER_FC = 122, "IP_OVER_FC", "IP over Fibre Channel.";

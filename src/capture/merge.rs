@@ -1,4 +1,4 @@
-//! Several captures as one timeline, as mergecap would write it.
+//! Several captures as one timeline, as mergecap would write it but for frames of the same moment.
 
 use super::{Facts, FileSource, Frame, Located, Source};
 use crate::base::Timestamp;
@@ -7,7 +7,8 @@ use std::collections::BinaryHeap;
 
 /// Several captures as one: always the earliest of their next frames, the earlier file where two are equal.
 ///
-/// A file that is not in order of time is not sorted; its frames keep their order, as with mergecap.
+/// A file that is not in order of time is not sorted; its frames keep their order, as with mergecap. Of frames of the
+/// same moment mergecap 4.0 takes that of the later file first; named in reverse order, the files give the same there.
 pub struct Merged {
     files: Vec<FileSource>,
     /// The next frame of each file.

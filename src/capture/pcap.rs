@@ -88,10 +88,10 @@ impl Pcap {
 
     /// The next frame; at the end, how it came.
     #[inline]
-    pub(crate) fn next(&mut self, blocks: &mut Blocks) -> Result<Located, End> {
+    pub(crate) fn next(&mut self, blocks: &mut Blocks) -> Result<Located, Box<End>> {
         let record = blocks.offset();
         if blocks.fill(self.header).is_err() {
-            return Err(blocks.end(record, "a record header"));
+            return Err(blocks.end(record, "a record header").into());
         }
         let header = blocks.ahead();
         let secs = self.order.u32(header, 0);
@@ -108,11 +108,11 @@ impl Pcap {
         if captured > self.link_type.longest_frame() {
             let most = self.link_type.longest_frame();
             let why = format!("a record claims {captured} captured bytes, more than the {most} there can be");
-            return Err(End::Damaged { offset: record, why });
+            return Err(End::Damaged { offset: record, why }.into());
         }
         let captured = captured as usize;
         if blocks.fill(self.header + captured).is_err() {
-            return Err(blocks.end(record, "the bytes of a frame"));
+            return Err(blocks.end(record, "the bytes of a frame").into());
         }
         blocks.take(self.header);
         let bytes = blocks.take(captured);

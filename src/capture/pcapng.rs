@@ -87,11 +87,11 @@ impl Pcapng {
 
     /// The next frame; at the end, how it came.
     #[inline]
-    pub(crate) fn next(&mut self, blocks: &mut Blocks, facts: &mut Facts) -> Result<Located, End> {
+    pub(crate) fn next(&mut self, blocks: &mut Blocks, facts: &mut Facts) -> Result<Located, Box<End>> {
         loop {
             let offset = blocks.offset();
             if blocks.fill(8).is_err() {
-                return Err(blocks.end(offset, "a block header"));
+                return Err(blocks.end(offset, "a block header").into());
             }
             let head = blocks.ahead();
             let (block_type, stated) = (self.order.u32(head, 0), self.order.u32(head, 4));

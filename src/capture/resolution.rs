@@ -21,7 +21,7 @@ impl Resolution {
     /// The resolution that an `if_tsresol` octet states.
     ///
     /// "If the Most Significant Bit is equal to zero, the remaining bits indicate the resolution of the timestamp as
-    /// a negative power of 10 […]. If [it] is equal to one, […] as a negative power of 2."
+    /// a negative power of 10 […]. If it is equal to one, […] as a negative power of 2."
     #[must_use]
     pub const fn from_tsresol(octet: u8) -> Self {
         if octet & 0x80 == 0 { Self::Decimal(octet) } else { Self::Binary(octet & 0x7f) }
