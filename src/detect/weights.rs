@@ -65,6 +65,10 @@ weights! {
     BELOW_SENT = 3.0, true, "Weaver et al. 2009, RST_SEQ_DATA";
     /// It acknowledges what its sender cannot have seen yet.
     FASTER_THAN_RTT = 4.0, true, "an answer takes a round trip; Wu et al. 2025 measure such resets";
+    /// It comes before its sender can have accepted the connection.
+    BEFORE_ACCEPT = 3.0, true, "an answer takes a round trip; Wu et al. 2025: GFW I resets without ACK, 18 ms after the ClientHello";
+    /// It comes sooner after the request than an answer can, but acknowledges nothing.
+    EARLY = 1.0, false, "as BEFORE_ACCEPT, but a server may reset right after it accepts, whatever it is asked";
     /// Reserved bits or AE set, or RST with SYN or FIN.
     ODD_FLAGS = 3.0, true, "Ablove et al. 2026; RFC 9293 §3.1: reserved bits are sent as zero";
     /// The whole answer came from another sender than the handshake did, and elsewhere this server does not do that.
@@ -109,6 +113,8 @@ weights! {
     RESET_RETRANSMITTED = 3.0, true, "RFC 9293 §3.10.7.1: a closed connection has nothing to retransmit";
     /// RST003: an end answers as if it had no connection, though nobody closed it.
     VANISHED = 4.0, false, "RFC 9293 §3.10.7.4: a connection ends in silence only when a reset arrives; lab recordings";
+    /// RST003: the same of a server; a farm of servers fails over so too.
+    SERVER_VANISHED = 3.0, false, "as VANISHED; a back end that takes over without state answers with bare resets as well";
     /// RST003: right after the request.
     VANISHED_AFTER_REQUEST = 1.0, false, "Wu et al. 2025: resets follow the ClientHello within milliseconds";
     /// RST003: to several connections of the same two ends.

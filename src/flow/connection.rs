@@ -120,8 +120,8 @@ pub struct Connection {
     pub ended: Ended,
     /// The base sequence numbers as Wireshark keeps them, which decide when a SYN begins a new `tcp.stream`.
     pub(super) stream_bases: PerDirection<Option<SeqNum>>,
-    /// Whether the handshake was seen to complete.
-    established: bool,
+    /// When the handshake was seen to complete.
+    established: Option<Timestamp>,
     last_brief: PerDirection<Option<Brief>>,
     previous: Option<Brief>,
 }
@@ -156,7 +156,7 @@ impl Connection {
             resumed: false,
             ended: Ended::CaptureEnd,
             stream_bases: PerDirection::default(),
-            established: false,
+            established: None,
             last_brief: PerDirection::default(),
             previous: None,
         }
@@ -191,7 +191,7 @@ impl Connection {
             } else {
                 Stage::RequestSent
             }
-        } else if self.established {
+        } else if self.established.is_some() {
             Stage::Established
         } else if s.syn.is_some() {
             Stage::SynAck
@@ -236,6 +236,7 @@ impl Connection {
                 self.last_brief[direction.reversed()],
                 self.previous,
                 self.stage(),
+                self.established,
             ));
         } else {
             self.resets_not_kept += 1;
@@ -266,7 +267,7 @@ impl Connection {
             && receiver.syn.is_some()
             && s.flags.has(Flags::ACK)
         {
-            self.established = true;
+            self.established = self.established.or(Some(s.at));
         }
         match arrival {
             Arrival::Retransmission => self.history.add(b't', direction),
@@ -384,7 +385,7 @@ impl Connection {
                 bytes: h.payload_bytes,
             }
         };
-        let established = self.established
+        let established = self.established.is_some()
             || self.halves.to_client.syn.is_some() && self.halves.to_server.payload_bytes > 0;
         history::conn_state(end(Direction::ToServer), end(Direction::ToClient), established)
     }

@@ -59,6 +59,8 @@ pub struct Side {
     pub resets: u32,
     /// Whether its SYN or SYN-ACK was seen, and offered timestamps.
     pub timestamps: Option<bool>,
+    /// The window scale that it offered.
+    pub window_scale: Option<u8>,
     /// Its last segment that was no reset.
     pub last: Option<Segment>,
     /// The shortest round trip to it from the point of capture.
@@ -80,6 +82,7 @@ impl Side {
             fin: half.fin.is_some(),
             resets: half.resets,
             timestamps: half.syn.map(|o| o.timestamps),
+            window_scale: half.syn.and_then(|o| o.window_scale),
             last: half.last,
             rtt: half.rtt.shortest(),
             missed_bytes: half.missed_bytes,
@@ -113,6 +116,8 @@ pub struct Reset {
     pub seq_echoes_ack: bool,
     /// How far the connection had come.
     pub stage: Stage,
+    /// How long before it the ACK that completed the handshake went by.
+    pub since_established: Option<Span>,
     /// What came after it.
     pub after: Aftermath,
 }
@@ -145,6 +150,7 @@ impl Reset {
         trigger: Option<Brief>,
         previous: Option<Brief>,
         stage: Stage,
+        established: Option<Timestamp>,
     ) -> Self {
         use crate::wire::tcp::Flags;
         let has_ack = segment.flags.has(Flags::ACK);
@@ -160,6 +166,7 @@ impl Reset {
             previous,
             seq_echoes_ack: receiver.sent_ack(segment.seq),
             stage,
+            since_established: established.map(|at| segment.at.since(at)),
             after: Aftermath::default(),
         }
     }

@@ -8,6 +8,7 @@ use super::style::Style;
 use super::units::{bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
 
+use crate::base::Direction;
 use crate::base::text::{Sentence, Untrusted};
 use crate::detect::{Finding, Level, Verdict, registry, weights};
 use crate::measure::Summary;
@@ -280,9 +281,13 @@ fn says(f: &Finding, c: &Summary, addresses: bool) -> String {
             );
         }
         "RST003" => {
+            let (victim, other) = match f.direction {
+                Some(Direction::ToServer) => ("server", "client"),
+                _ => ("client", "server"),
+            };
             let was = if f.level == Level::Possible { "may have been" } else { "was" };
             return format!(
-                "The client of the connection to {name}{between} ({at}) {was} sent a reset {when} that the server did not send. The packet itself did not pass this point of capture; what the client did next shows it.{control}"
+                "The {victim} of the connection to {name}{between} ({at}) {was} sent a reset {when} that the {other} did not send. The packet itself did not pass this point of capture; what that end did next shows it.{control}"
             );
         }
         _ => {}

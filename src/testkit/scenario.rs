@@ -293,6 +293,29 @@ pub const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        name: "bare_reset_to_both_ends",
+        class: Class::Forged,
+        script: |c, rng| {
+            // as the Great Firewall's first kind: no ACK, DF clear, IP-ID 0; both ends fall silent
+            ask(c);
+            c.wait(Span::from_ns(c.server.delay.ns() / 4));
+            let ttl = Some(c.server.ttl.saturating_add(rng.byte(4, 20)));
+            c.forge(ToClient, &Forged { flags: RST, ttl, df: Some(false), ..Forged::default() });
+            let ttl = Some(c.client.ttl.saturating_sub(rng.byte(3, 9)));
+            c.forge(ToServer, &Forged { flags: RST, ttl, df: Some(false), ..Forged::default() });
+        },
+    },
+    Kind {
+        name: "near_server_resets_on_accept",
+        class: Class::NearMiss,
+        script: |c, _| {
+            // a server that accepts and aborts at once, whatever it is asked
+            ask(c);
+            c.wait(Span::from_ns((c.server.delay.ns() * 2 - 1_200_000).max(0)));
+            c.send(ToClient, RST_ACK, &[]);
+        },
+    },
+    Kind {
         name: "near_load_balancer_ttl",
         class: Class::NearMiss,
         script: |c, rng| {

@@ -106,7 +106,7 @@ pub(super) fn of(
         // a run that climbs is beyond what was sent anyhow: one fact, counted once
         seq_change(case, burst, n).or_else(|| impossible_seq(case, r)),
         below_sent(r),
-        faster_than_rtt(r),
+        faster_than_rtt(r).or_else(|| too_early(case, r)),
         odd_flags(r, identity),
         impossible_ack(r),
         after_request(case, r),
@@ -267,6 +267,33 @@ fn faster_than_rtt(r: &Reset) -> Option<Sign> {
     Some(if lag.ns().saturating_mul(10) < rtt.ns() { sign.times(1.25) } else { sign })
 }
 
+/// A12 where it acknowledges nothing: a server that resets of its own accord right after it accepted is possible, one
+/// that resets before it can have accepted is not.
+fn too_early(case: &Case, r: &Reset) -> Option<Sign> {
+    let (rtt, trigger, since) = (r.sender.rtt?, r.trigger?, r.since_established?);
+    let waiting = matches!(r.stage, Stage::RequestSent | Stage::RequestAcked) && (case.hello || case.request);
+    let lag = r.segment.at.since(trigger.at);
+    if r.direction != Direction::ToClient
+        || !waiting
+        || rtt < Span::from_ms(1)
+        || lag < Span::ZERO
+        || lag.ns() * 2 > rtt.ns()
+    {
+        return None;
+    }
+    if since.ns() * 10 < rtt.ns() * 7 {
+        let claim = format!(
+            "it came {since} after the handshake; what the server sends after it accepts takes {rtt}"
+        );
+        return Some(Sign::new(&w::BEFORE_ACCEPT, claim, [trigger.frame, r.segment.frame]));
+    }
+    let claim = format!(
+        "it came {lag} after {}, less than half of the {rtt} that an answer takes",
+        trigger.kind.words()
+    );
+    Some(Sign::new(&w::EARLY, claim, [trigger.frame, r.segment.frame]))
+}
+
 /// A11.
 fn odd_flags(r: &Reset, identity: &Identity) -> Option<Sign> {
     let f = r.segment.flags;
@@ -410,7 +437,7 @@ fn window(r: &Reset) -> Option<Sign> {
         ));
     }
     let trigger = r.trigger?;
-    if s.window == trigger.window && ![own, own_later].contains(&Some(s.window)) {
+    if s.window == trigger.window && ![own, own_later].contains(&Some(s.window)) && !is_own_scaled(r) {
         let claim =
             format!("its window {} is that of the packet before it from the other side, copied", s.window);
         return Some(Sign::new(&w::WINDOW_COPIED, claim, [trigger.frame, s.frame]));
@@ -424,6 +451,14 @@ fn window(r: &Reset) -> Option<Sign> {
         );
         Sign::new(&w::ODD_WINDOW, claim, [s.frame])
     })
+}
+
+/// Whether the window is about what the sender's SYN or SYN-ACK offered, scaled: two ends of one system often have the
+/// same, and then it is no copy.
+fn is_own_scaled(r: &Reset) -> bool {
+    let (Some(last), Some(scale)) = (r.sender.last, r.sender.window_scale) else { return false };
+    let scaled = last.window >> scale.min(14);
+    last.flags.has(Flags::SYN) && scale > 0 && r.segment.window.abs_diff(scaled) <= scaled / 8 + 2
 }
 
 fn lacks_timestamps(r: &Reset) -> bool {

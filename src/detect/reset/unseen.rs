@@ -1,9 +1,9 @@
 //! RST003: a reset that this capture cannot hold, told by what its victim does.
 //!
-//! A forged reset to the client never passes a capture at the server. But the client's system, its connection gone,
-//! answers the server's next segments with bare resets. A system that closes or aborts a connection says so with FIN
-//! or RST+ACK; it forgets one in silence only when a reset reaches it (RFC 9293 §3.10.7.4). If neither the client nor
-//! the server sent one, somebody else did, or the one packet that said so was lost.
+//! A forged reset to the client never passes a capture at the server, nor one to the server a capture at the client. But
+//! the system that got it, its connection gone, answers the next segments with bare resets. A system that closes or aborts a connection says so with FIN
+//! or RST+ACK; it forgets one in silence only when a reset reaches it (RFC 9293 §3.10.7.4). If neither end
+//! sent one, somebody else did, or the one packet that said so was lost.
 //!
 //! One connection is a pointer. Several of one client and server, beside others of the same two that end well, are a
 //! claim: loss does not choose.
@@ -50,45 +50,39 @@ pub fn find_unseen(cases: &[Case], connections: &[Summary], verdicts: &[Verdict]
 
 /// The first bare reset of an end that never said that it gave the connection up.
 fn vanished(case: &Case) -> Option<&Reset> {
-    let r = case.resets.iter().find(|r| r.direction == Direction::ToServer)?;
+    let r = case.resets.first()?;
     let s = &r.sender;
     let bare = r.segment.flags == Flags::RST && r.segment.window == 0 && r.seq_echoes_ack;
-    let silent = !s.fin
-        && s.resets == 0
-        && !r.receiver.fin
-        && r.receiver.resets == 0
-        && case.resets[0].segment.frame == r.segment.frame;
+    let silent = !s.fin && !r.receiver.fin && case.resets.iter().all(|x| x.direction == r.direction);
     let all_seen =
         r.offset == Some(s.next) && s.missed_bytes == 0 && r.receiver.missed_bytes == 0 && s.open_holes == 0;
     let asked = (case.hello || case.request)
         && matches!(r.stage, Stage::RequestSent | Stage::RequestAcked | Stage::Answered);
-    // a window or two: what a server can have in flight before its segments are answered by resets
-    let early = r.receiver.payload_bytes <= 65_536;
-    // where the client itself captured, the reset that it got would be in the file
-    let at_client = hops::is_initial(r.segment.ttl) && s.rtt.is_none_or(|rtt| rtt < Span::from_ms(2));
-    let own = case.profiles.to_server.ttl.count(r.segment.ttl) > 0;
+    // a window or two: what may be in flight before segments are answered by resets
+    let early = r.receiver.payload_bytes <= 65_536 && s.payload_bytes <= 65_536;
+    // where the end itself captured, the reset that it got would be in the file
+    let at_end = hops::is_initial(r.segment.ttl) && s.rtt.is_none_or(|rtt| rtt < Span::from_ms(2));
+    let own = case.profiles[r.direction].ttl.count(r.segment.ttl) > 0;
     let soon = s.last.is_some_and(|l| r.segment.at.since(l.at) < Span::from_secs(10));
-    (bare && silent && all_seen && asked && early && own && soon && !at_client && !case.scanner).then_some(r)
+    (bare && silent && all_seen && asked && early && own && soon && !at_end && !case.scanner).then_some(r)
 }
 
 fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
     let answers: Vec<u64> =
         case.resets.iter().filter(|x| x.direction == r.direction).map(|x| x.segment.frame).collect();
-    let mut signs = vec![Sign::new(
-        &w::VANISHED,
-        "the client's system answers as if it had no such connection, though it sent neither FIN nor abort and the server sent no reset",
-        answers,
-    )];
-    if r.receiver.payload_bytes <= 4096 {
-        let asked = r.sender.last.map(|l| l.frame);
-        signs.push(Sign::new(
-            &w::VANISHED_AFTER_REQUEST,
-            "it happened right after the client's hello or request",
-            asked,
-        ));
+    let (end, other) = (r.direction.sender(), r.direction.reversed().sender());
+    let claim = format!(
+        "the {end}'s system answers as if it had no such connection, though it sent neither FIN nor abort and the {other} sent no reset"
+    );
+    let weight = if r.direction == Direction::ToServer { &w::VANISHED } else { &w::SERVER_VANISHED };
+    let mut signs = vec![Sign::new(weight, claim, answers)];
+    if r.receiver.payload_bytes + r.sender.payload_bytes <= 8192 {
+        let asked = r.trigger.map(|t| t.frame);
+        let claim = "it happened right after the client's hello or request";
+        signs.push(Sign::new(&w::VANISHED_AFTER_REQUEST, claim, asked));
     }
     if alike >= 2 {
-        let claim = format!("it happened to {alike} connections of this client to this server");
+        let claim = format!("it happened to {alike} connections of this client and server");
         let again = Sign::new(&w::VANISHED_AGAIN, claim, []);
         signs.push(if alike >= 3 { again.times(2.0) } else { again });
         if others >= 1 {
@@ -96,8 +90,7 @@ fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
             signs.push(Sign::new(&w::OTHERS_END_WELL, claim, []));
         }
     }
-    let lost =
-        Sign::new(&w::ABORT_LOST, "the client's FIN or abort may have been lost before it came here", []);
+    let lost = Sign::new(&w::ABORT_LOST, "its FIN or abort may have been lost before it came here", []);
     let log_odds = w::PRIOR + signs.iter().map(|s| s.log_odds).sum::<f64>() + lost.log_odds;
     let confidence = probability(log_odds);
     let level = if confidence >= w::LIKELY && others >= 1 { Level::Likely } else { Level::Possible };
@@ -108,7 +101,7 @@ fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
             why: lost.claim.clone(),
         },
         Alternative {
-            cause: "the client's host or translator lost its state",
+            cause: "the host, or a translator or load balancer in front of it, lost its state",
             log_odds: 0.0,
             why: "a reboot or a full table would not choose by connection".to_owned(),
         },
@@ -121,7 +114,7 @@ fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
         looks_like: None,
         connection: case.connection,
         trigger: trigger(case, r),
-        direction: Some(Direction::ToClient),
+        direction: Some(r.direction.reversed()),
         frames: Vec::new(),
         at: r.segment.at,
         hops: None,
