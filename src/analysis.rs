@@ -154,6 +154,10 @@ impl Analyzer {
                 self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| collected.take(&c, now));
             }
             (Payload::Udp(_), _) => self.counts.udp += 1,
+            (Payload::Quoted { src, dst }, _) => {
+                self.table.quoted(src, dst);
+                *self.counts.other.entry("icmp_error").or_default() += 1;
+            }
             (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,
             (Payload::Other(name), _) => *self.counts.other.entry(name).or_default() += 1,
             (Payload::Fragment(_) | Payload::Tcp(_), _) => {} // a fragment of a fragment; TCP always has IP

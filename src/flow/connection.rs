@@ -259,7 +259,11 @@ impl Connection {
             sender.duplicate_acks +=
                 u64::from(repeats && receiver.next > receiver.acked && receiver.acked == acked);
         }
-        let rtt = sender.rtt.shortest();
+        // to both ends and back, as far as it is known
+        let rtt = match (sender.rtt.shortest(), receiver.rtt.shortest()) {
+            (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
+            (a, b) => a.or(b),
+        };
         let arrival = sender.sent(s, tcp, rtt);
         let new = sender.next > next || receiver.acked > acked;
         if direction == Direction::ToServer
@@ -270,7 +274,7 @@ impl Connection {
             self.established = self.established.or(Some(s.at));
         }
         match arrival {
-            Arrival::Retransmission => self.history.add(b't', direction),
+            Arrival::Retransmission if s.len > 0 => self.history.add(b't', direction),
             Arrival::New if sender.open_holes() > 0 && s.len > 0 => self.history.add(b'g', direction),
             _ => {}
         }

@@ -119,8 +119,8 @@ pub struct Half {
     pub new_bytes: u64,
     /// Where the first payload byte that was seen came, and the last.
     pub data_span: Option<(Timestamp, Timestamp)>,
-    /// Segments with payload that had been seen before, wholly or in part, or that filled a hole too late to be
-    /// reordering.
+    /// Segments (payload, SYN or FIN) that had been seen before, wholly or in part, or that filled a hole too late to
+    /// be reordering.
     pub retransmitted: u64,
     /// Segments that filled a hole soon enough to be reordering.
     pub out_of_order: u64,
@@ -192,8 +192,8 @@ pub enum Arrival {
     Retransmission,
 }
 
-/// A hole that is filled within this time is reordering, unless the connection's RTT is shorter still. Wireshark
-/// uses 3 ms for the same question when it knows no RTT.
+/// A hole that is filled within this time is reordering where no round trip is known; Wireshark's bound too. Where one
+/// is known, what fills a hole sooner than a round trip after it opened cannot have been asked for again.
 pub const REORDER_WITHIN: Span = Span::from_ms(3);
 
 impl Half {
@@ -306,17 +306,18 @@ impl Half {
             self.timing = None;
         }
         if filled == seq_len && soon {
-            self.out_of_order += u64::from(s.len > 0);
+            self.out_of_order += 1;
             Arrival::OutOfOrder
         } else {
-            self.retransmitted += u64::from(s.len > 0);
+            self.retransmitted += 1;
             Arrival::Retransmission
         }
     }
 
     /// Takes `start..end` out of the holes; says how many bytes that filled, and whether all holes were young.
     fn fill(&mut self, start: i64, end: i64, at: Timestamp, rtt: Option<Span>) -> (i64, bool) {
-        let within = rtt.map_or(REORDER_WITHIN, |r| r.min(REORDER_WITHIN).max(Span::from_ns(1)));
+        // a retransmission takes the receiver's word to the sender and back: nine tenths of the shortest such time seen
+        let within = rtt.map_or(REORDER_WITHIN, |r| Span::from_ns(r.ns() / 10 * 9));
         let (mut filled, mut soon) = (0, true);
         let mut i = 0;
         while i < self.holes.len() {

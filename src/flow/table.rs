@@ -121,6 +121,19 @@ impl FlowTable {
         self.sweep(ended);
     }
 
+    /// Takes note that an ICMP error quotes a segment of these two ends: Wireshark gives it a stream number, which a
+    /// connection of theirs that is seen later shares.
+    pub fn quoted(&mut self, src: Endpoint, dst: Endpoint) {
+        let (key, _) = Key::new(src, dst);
+        let hash = self.hasher.hash_one(key);
+        let slots = &self.slots;
+        if self.index.find(hash, |i| slots[*i as usize].key == key).is_some() || self.ended.has(hash) {
+            return;
+        }
+        self.ended.put(hash, Tombstone { stream: self.next_stream, seen: false, low: None, high: None });
+        self.next_stream += 1;
+    }
+
     /// Ends all connections that are left, in the order in which they began.
     pub fn finish(&mut self, ended: &mut impl FnMut(Connection)) {
         let mut left: Vec<Box<Connection>> = self.slots.drain(..).filter_map(|s| s.connection).collect();
@@ -167,7 +180,7 @@ impl FlowTable {
             |t| t.stream,
         );
         let mut connection = Connection::new(stream, s, src, dst, tunnelled);
-        connection.resumed = before.is_some();
+        connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
         let slot = Slot { hash, key, connection };
         let at = if let Some(at) = self.free.pop() {
@@ -195,7 +208,7 @@ impl FlowTable {
         } else {
             (bases.to_client, bases.to_server)
         };
-        self.ended.put(hash, Tombstone { stream: connection.stream, low, high });
+        self.ended.put(hash, Tombstone { stream: connection.stream, seen: true, low, high });
         self.free.push(at);
         connection.ended = why;
         ended(finished(connection));

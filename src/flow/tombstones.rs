@@ -16,6 +16,8 @@ const GENERATION: usize = 1 << 19;
 pub(super) struct Tombstone {
     /// Wireshark's `tcp.stream`.
     pub(super) stream: u64,
+    /// Whether the connection itself was seen, rather than a quote of it.
+    pub(super) seen: bool,
     /// Base sequence number of the lower endpoint of its key.
     pub(super) low: Option<SeqNum>,
     /// Base sequence number of the higher endpoint.
@@ -43,6 +45,10 @@ impl Tombstones {
             self.old = std::mem::take(&mut self.new);
         }
         self.new.insert(hash, tombstone);
+    }
+
+    pub(super) fn has(&self, hash: u64) -> bool {
+        self.new.contains_key(&hash) || self.old.contains_key(&hash)
     }
 
     pub(super) fn take(&mut self, hash: u64) -> Option<Tombstone> {
