@@ -2,6 +2,7 @@
 
 pub mod conversation;
 pub mod fixture;
+pub mod fuzz;
 pub mod pcap;
 pub mod scenario;
 pub mod tls;

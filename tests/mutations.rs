@@ -1,0 +1,92 @@
+//! A short, seeded fuzzing run on every `cargo test`: captures of our own making, mutated, through every fuzz target.
+//! The long runs are `fuzz/`'s.
+
+#![allow(clippy::unwrap_used)]
+
+use pinchpoint::capture::LinkType;
+use pinchpoint::testkit::conversation::{Conversation, capture};
+use pinchpoint::testkit::fixture::reset_after_hello;
+use pinchpoint::testkit::fuzz;
+use pinchpoint::testkit::pcap::PcapWriter;
+use pinchpoint::testkit::scenario::{KINDS, Place, Rng};
+use pinchpoint::testkit::tls::{Hello, server_flight_12, server_flight_13};
+
+/// Flips, cuts, repeats and inserts, a few at a time.
+fn mutated(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..rng.range(1, 9) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = usize::try_from(rng.range(0, bytes.len() as u64)).unwrap();
+        let byte = u8::try_from(rng.range(0, 256)).unwrap();
+        match rng.range(0, 7) {
+            0 => bytes[at] = byte,
+            1 => bytes[at] ^= 1 << (byte & 7),
+            2 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][usize::from(byte) % 5],
+            3 => bytes.truncate(at),
+            4 => bytes.insert(at, byte),
+            5 => {
+                let end = (at + usize::from(byte)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => {
+                let end = (at + usize::from(byte)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+        }
+    }
+    bytes
+}
+
+fn scripts() -> Vec<u8> {
+    let all: Vec<Conversation> = KINDS.iter().zip(3u64..).map(|(k, n)| k.play(n, Place::Middle)).collect();
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in capture(&all) {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    pcap.finish()
+}
+
+#[test]
+fn mutated_captures_break_nothing() {
+    let mut rng = Rng::new(2024);
+    for seed in [reset_after_hello(1).bytes, scripts()] {
+        fuzz::program(&seed);
+        for _ in 0..300 {
+            let bytes = mutated(&seed, &mut rng);
+            fuzz::capture(&bytes);
+            fuzz::program(&bytes);
+        }
+    }
+}
+
+#[test]
+fn mutated_frames_and_words_break_nothing() {
+    let mut rng = Rng::new(2025);
+    let conversation = KINDS[0].play(9, Place::Client);
+    let hello = Hello::post_quantum("example.org").records(&[1, 40, 700]);
+    for _ in 0..20_000 {
+        let frame =
+            &conversation.frames[usize::try_from(rng.range(0, conversation.frames.len() as u64)).unwrap()];
+        let link = u8::try_from(rng.range(0, 256)).unwrap();
+        fuzz::decode(&mutated(
+            &[&[if rng.range(0, 2) == 0 { 1 } else { link }, 0], &frame.bytes[..]].concat(),
+            &mut rng,
+        ));
+    }
+    for seed in
+        [hello, server_flight_12(900), server_flight_13(900), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()]
+    {
+        for _ in 0..3_000 {
+            fuzz::tls(&mutated(&seed, &mut rng));
+        }
+    }
+    for _ in 0..2_000 {
+        let frame = &conversation.frames[3].bytes[14..];
+        let len = u8::try_from(frame.len().min(255)).unwrap();
+        let one = [&[len], &frame[..usize::from(len)]].concat();
+        fuzz::frames(&mutated(&one.repeat(4), &mut rng));
+    }
+}
