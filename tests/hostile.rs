@@ -1,0 +1,158 @@
+//! Captures made to be slow or large: each costs about what as many ordinary packets cost, and holds no more memory.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::disallowed_methods)]
+// the tests compare times, so they look at the clock
+
+use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+use pinchpoint::analysis::{Analysis, Settings, analyze};
+use pinchpoint::base::Timestamp;
+use pinchpoint::capture::{ByteOrder, LinkType, open_reader};
+use pinchpoint::flow::table::Limits;
+use pinchpoint::testkit::pcap::{BlockOption, PcapWriter, PcapngWriter};
+use pinchpoint::testkit::tls::Hello;
+
+const PACKETS: u32 = 60_000;
+
+/// A bare IPv4 TCP packet.
+fn packet(src: u32, port: u16, seq: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(40 + payload.len()).unwrap();
+    let mut b = vec![0x45, 0];
+    b.extend(len.to_be_bytes());
+    b.extend([0, 7, 0x40, 0, 57, 6, 0, 0]);
+    b.extend(src.to_be_bytes());
+    b.extend([198, 51, 100, 7]);
+    b.extend(port.to_be_bytes());
+    b.extend(443u16.to_be_bytes());
+    b.extend(seq.to_be_bytes());
+    b.extend(1u32.to_be_bytes());
+    b.extend([0x50, flags, 1, 0, 0, 0, 0, 0]);
+    b.extend(payload);
+    b
+}
+
+const A: u32 = 0xc000_0201;
+
+fn capture(packets: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut pcap = PcapWriter::new(LinkType::RAW);
+    for (n, bytes) in packets.enumerate() {
+        pcap.frame(Timestamp::from_ns(i64::try_from(n).unwrap() * 10_000), &bytes);
+    }
+    pcap.finish()
+}
+
+fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
+    let start = Instant::now();
+    let mut source = open_reader(Box::new(Cursor::new(bytes.to_vec()))).unwrap();
+    let settings = Settings { limits: Limits { connections } };
+    let analysis = analyze(&mut source, settings, &mut |_| {});
+    (analysis, start.elapsed())
+}
+
+/// What as many ordinary packets cost, and four times that; the rest is room for a busy machine.
+fn allowed() -> Duration {
+    let ordinary =
+        capture((0..PACKETS).map(|n| packet(A + n / 100, 40_000, 1 + (n % 100) * 1000, 0x18, &[0x17; 1000])));
+    analysis(&ordinary, 1 << 18).1 * 4 + Duration::from_millis(600)
+}
+
+fn holds(name: &str, bytes: &[u8], allowed: Duration) -> Analysis {
+    let (analysis, took) = analysis(bytes, 20_000);
+    println!("{name:44} {took:?} of {allowed:?}");
+    assert!(took <= allowed, "{name}: {took:?}, and {allowed:?} is four times an ordinary capture");
+    analysis
+}
+
+#[test]
+fn hostile_captures_cost_what_ordinary_ones_do() {
+    let allowed = allowed();
+    let scrambled = |n: u32| n.wrapping_mul(2_654_435_761);
+
+    let a = holds(
+        "SYNs from as many hosts",
+        &capture((0..PACKETS).map(|n| packet(n, 40_000, n, 0x02, &[]))),
+        allowed,
+    );
+    assert_eq!(a.connections.len(), PACKETS as usize);
+    assert_eq!(
+        a.counts.connections_evicted,
+        u64::from(PACKETS) - 20_000,
+        "the table is bounded, and says so"
+    );
+
+    let overlaps = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n) % 30_000, 0x18, &[n as u8; 300]));
+    holds("overlapping segments in any order", &capture(overlaps), allowed);
+
+    let holes = (0..PACKETS).map(|n| packet(A, 40_000, n * 2, 0x18, &[1]));
+    holds("a hole between any two bytes", &capture(holes), allowed);
+
+    let backwards = (0..PACKETS).map(|n| packet(A, 40_000, 1_000_000 - n * 2, 0x18, &[1]));
+    holds("a stream sent backwards", &capture(backwards), allowed);
+
+    let a = holds(
+        "nothing but resets",
+        &capture((0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x14, &[]))),
+        allowed,
+    );
+    assert!(a.connections.len() == 1 && a.findings.len() <= 1);
+
+    let each = (0..PACKETS).map(|n| packet(A + n % 5000, 40_000, scrambled(n), 0x04, &[]));
+    holds("resets in five thousand connections", &capture(each), allowed);
+
+    let reuse = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x02, &[]));
+    let a = holds("a new connection on the same port each time", &capture(reuse), allowed);
+    assert_eq!(a.connections.len(), PACKETS as usize);
+
+    let hello = Hello::to("example.org").records(&[1; 400]);
+    let bytewise = (0..PACKETS).map(|n| {
+        let at = n as usize % hello.len();
+        packet(A + n / hello.len() as u32, 40_000, 1 + at as u32, 0x18, &hello[at..=at])
+    });
+    let a = holds("hellos in records and segments of one byte", &capture(bytewise), allowed);
+    assert!(a.connections.iter().filter(|c| c.sni.as_deref() == Some("example.org")).count() > 20);
+
+    let fragments = (0..PACKETS).map(|n| {
+        let mut b = packet(A, 40_000, n, 0x18, &[0; 8]);
+        b[4..6].copy_from_slice(&(n as u16).to_be_bytes());
+        b[6..8].copy_from_slice(&(0x2000 | (n as u16 & 0xff)).to_be_bytes());
+        b
+    });
+    let a = holds("fragments that never end", &capture(fragments), allowed);
+    assert!(a.counts.fragments_incomplete > u64::from(PACKETS) / 2);
+
+    let nested = (0..PACKETS / 4).map(|n| {
+        (0..30).fold(packet(A, 40_000, n, 0x10, &[]), |inner, _| {
+            let mut b = packet(A, 0, 0, 0, &[])[..20].to_vec();
+            b[9] = 4;
+            b[2..4].copy_from_slice(&u16::try_from(20 + inner.len()).unwrap().to_be_bytes());
+            [b, inner].concat()
+        })
+    });
+    let a = holds("tunnels thirty deep", &capture(nested), allowed);
+    assert_eq!(a.connections.len(), 0);
+}
+
+#[test]
+fn hostile_files_cost_what_ordinary_ones_do() {
+    let allowed = allowed();
+    let mut blocks = PcapngWriter::with(ByteOrder::Little, &[]);
+    blocks.interface(LinkType::RAW, 0, &[]);
+    for _ in 0..PACKETS * 4 {
+        blocks.other(0x0bad_f00d, &[]);
+    }
+    let a = holds("blocks of no known type", &blocks.finish(), allowed);
+    assert_eq!(a.files[0].blocks_skipped_count, u64::from(PACKETS) * 4);
+
+    let comment = "c".repeat(30_000);
+    let mut comments = PcapngWriter::with(ByteOrder::Little, &[]);
+    comments.interface(LinkType::RAW, 0, &[]);
+    let bytes = packet(A, 40_000, 1, 0x18, &[1]);
+    let len = u32::try_from(bytes.len()).unwrap();
+    for n in 0..u64::from(PACKETS / 20) {
+        comments.packet(0, n, &bytes, len, &[BlockOption::comment(&comment)]);
+    }
+    let a = holds("a long comment on each packet", &comments.finish(), allowed);
+    assert_eq!(a.files[0].comment_count, u64::from(PACKETS / 20));
+    assert!(a.files[0].comments.len() <= 100, "and only the first are kept");
+}
