@@ -1,6 +1,11 @@
 //! Captures made to be slow or large: each costs about what as many ordinary packets cost, and holds no more memory.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods
+)]
 // the tests compare times, so they look at the clock
 
 use std::io::Cursor;

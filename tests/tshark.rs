@@ -5,7 +5,7 @@
 //! (`docs/differential.md` explains each kind) and fails only if stream numbers or ends differ in more than one
 //! stream of a hundred.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
