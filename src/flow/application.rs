@@ -25,9 +25,14 @@ pub struct Records {
     pub records: u32,
     /// The first alert in clear.
     pub alert: Option<tls::Alert>,
+    /// Whether a `close_notify` in clear was seen.
+    pub close_notify: bool,
     /// Records that are likely an encrypted alert.
     pub encrypted_alerts: u32,
 }
+
+/// `AlertDescription` of `close_notify` (RFC 8446 §6.1).
+const CLOSE_NOTIFY: u8 = 0;
 
 #[derive(Clone, Debug, Default)]
 enum Words {
@@ -140,16 +145,19 @@ impl Application {
         for d in [client, client.reversed()] {
             self.walkers[d] = Some(Box::new(RecordWalker::new(0)));
         }
-        self.records(client, 0, head);
+        self.records(client, 0, head, head.len());
     }
 
     /// Follows TLS records, once a ClientHello was seen.
-    pub(super) fn records(&mut self, direction: Direction, at: i64, payload: &[u8]) {
+    pub(super) fn records(&mut self, direction: Direction, at: i64, payload: &[u8], wire_len: usize) {
         let Some(walker) = &mut self.walkers[direction] else { return };
         let records = &mut self.records[direction];
-        walker.feed(at, payload, &mut |event| match event {
+        walker.feed_cut(at, payload, wire_len, &mut |event| match event {
             RecordEvent::Record { .. } => records.records = records.records.saturating_add(1),
-            RecordEvent::Alert { alert, .. } => records.alert = records.alert.or(Some(alert)),
+            RecordEvent::Alert { alert, .. } => {
+                records.close_notify |= alert.description == CLOSE_NOTIFY;
+                records.alert = records.alert.or(Some(alert));
+            }
             RecordEvent::EncryptedAlertLikely { .. } => {
                 records.encrypted_alerts = records.encrypted_alerts.saturating_add(1);
             }

@@ -295,7 +295,7 @@ impl Connection {
     fn read_payload(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Option<Kind> {
         let half = &mut self.halves[direction];
         let at = half.offset(s.seq)? + i64::from(s.flags.has(Flags::SYN)) - 1;
-        self.application.records(direction, at, tcp.payload);
+        self.application.records(direction, at, tcp.payload, s.len as usize);
         let limit = if self.application.wants_more(direction) { head::HELLO_LIMIT } else { head::KEPT };
         let offset = usize::try_from(at).ok().filter(|o| *o < limit)?;
         half.head.insert(offset, tcp.payload, s.frame, limit);

@@ -94,6 +94,8 @@ pub struct Summary {
     pub certificate_flight: bool,
     /// First alert in clear, of the client and of the server.
     pub alerts: PerDirection<Option<tls::Alert>>,
+    /// Whether each end said `close_notify`: in clear, or in a record of the size of an encrypted alert.
+    pub close_notify: PerDirection<bool>,
     /// Zeek's letters.
     pub history: String,
     /// Zeek's connection state.
@@ -147,6 +149,10 @@ impl Summary {
             server_hello: flight.as_ref().is_some_and(|f| f.server_hello.is_some()),
             certificate_flight: flight.as_ref().is_some_and(|f| f.certificate || f.encrypted),
             alerts,
+            close_notify: PerDirection {
+                to_server: says_close_notify(c, Direction::ToServer),
+                to_client: says_close_notify(c, Direction::ToClient),
+            },
             history: c.history.as_str().to_owned(),
             conn_state: c.conn_state(),
             stage: c.stage(),
@@ -166,6 +172,11 @@ impl Summary {
     pub fn is_two_sided(&self) -> bool {
         self.flows.to_server.packets > 0 && self.flows.to_client.packets > 0
     }
+}
+
+fn says_close_notify(c: &Connection, d: Direction) -> bool {
+    let records = &c.application.records[d];
+    records.close_notify || records.encrypted_alerts > 0 && records.alert.is_none_or(|a| !a.is_fatal())
 }
 
 fn flow(c: &Connection, d: Direction) -> Flow {
