@@ -12,10 +12,10 @@ use crate::base::endpoint::PerDirection;
 use crate::base::{Endpoint, SeqNum, Span, Timestamp};
 use crate::wire::tcp::{Flags, Tcp};
 
+use super::Segment;
 use super::connection::{Connection, Ended};
 use super::key::Key;
 use super::tombstones::{Tombstone, Tombstones};
-use super::{Kind, Segment};
 
 /// How long a closed or reset connection is still followed: what comes late tells who closed it. Linux keeps
 /// TIME-WAIT for 60 s; a retransmitting peer may go on for two minutes (tcp(7), `tcp_retries2`, first minutes).
@@ -270,10 +270,10 @@ fn over(c: &Connection, s: &Segment, src: Endpoint) -> Option<Ended> {
     expired(c, s.at)
 }
 
-/// A SYN whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
+/// A SYN without ACK (RST or FIN beside it make no difference to Wireshark) whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
 /// `tcp.stream`.
 fn begins_new_stream(s: &Segment, base: Option<SeqNum>) -> bool {
-    s.kind() == Kind::Syn && base.is_some_and(|b| b != s.seq)
+    s.flags.has(Flags::SYN) && !s.flags.has(Flags::ACK) && base.is_some_and(|b| b != s.seq)
 }
 
 /// Keeps the base sequence numbers as Wireshark does: the first number of a direction, or what the other side's

@@ -43,6 +43,8 @@ mod ethertype {
     pub(super) const QINQ: u16 = 0x88a8;
     pub(super) const QINQ_OLD: u16 = 0x9100;
     pub(super) const EAPOL: u16 = 0x888e;
+    pub(super) const VN_TAG: u16 = 0x8926;
+    pub(super) const E_TAG: u16 = 0x893f;
     pub(super) const LLDP: u16 = 0x88cc;
 }
 
@@ -152,6 +154,9 @@ fn by_ethertype(t: u16, b: &[u8]) -> Header {
             0..=1500 => Ok((4, Next::Llc)),
             t => Ok((4, Next::EtherType(t))),
         },
+        // port extension: VN-Tag has four bytes before the next type, IEEE 802.1BR six
+        e::VN_TAG => Ok((6, Next::EtherType(be16(b, 4)?))),
+        e::E_TAG => Ok((8, Next::EtherType(be16(b, 6)?))),
         e::MPLS | e::MPLS_MULTICAST => mpls(b),
         e::PPPOE_SESSION => pppoe(b),
         e::TRANSPARENT_ETHERNET => Ok((0, Next::Ethernet)),
@@ -187,6 +192,10 @@ fn pppoe(b: &[u8]) -> Header {
 
 /// PPP (RFC 1661), with optional HDLC address and control, and a protocol field of one or two bytes.
 fn ppp(b: &[u8]) -> Header {
+    // Cisco HDLC under the link type of PPP: address 0x0f or 0x8f, control 0, an Ethernet type
+    if matches!(byte(b, 0)?, 0x0f | 0x8f) && byte(b, 1)? == 0 {
+        return Ok((4, Next::EtherType(be16(b, 2)?)));
+    }
     let at = if byte(b, 0)? == 0xff && byte(b, 1)? == 0x03 { 2 } else { 0 };
     let (protocol, len) =
         if byte(b, at)? & 1 == 1 { (u16::from(byte(b, at)?), 1) } else { (be16(b, at)?, 2) };
@@ -277,6 +286,7 @@ mod tests {
     fn ppp_fields_may_be_compressed() {
         assert_eq!(ppp(&[0xff, 3, 0, 0x21]), Ok((4, Next::Ip)));
         assert_eq!(ppp(&[0x21]), Ok((1, Next::Ip)));
+        assert_eq!(ppp(&[0x0f, 0, 0x08, 0]), Ok((4, Next::EtherType(0x0800))));
         assert_eq!(ppp(&[0xc0, 0x21]), Ok((2, Next::Other("ppp_control"))));
     }
 
