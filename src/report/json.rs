@@ -8,11 +8,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::names::{self, NameRow};
-use super::quality::{Note, notes, vantage};
+use super::quality::{Note, ended, notes, vantage};
 use super::{Capture, wireshark_filter};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint};
-use crate::capture::End;
 use crate::detect::registry;
 use crate::detect::{Alternative, Evidence, Finding};
 use crate::measure::Summary;
@@ -357,16 +356,6 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
         cut_packets: counts.cut_frames,
         offloaded: counts.offloaded,
         time_went_back: counts.time_went_back,
-    }
-}
-
-/// How reading ended, in words; `None` for a capture that was read to its end.
-pub fn ended(end: &End) -> Option<String> {
-    match end {
-        End::Open | End::Complete => None,
-        End::Truncated { offset, what } => Some(format!("it ends within {what} at byte {offset}")),
-        End::Damaged { offset, why } => Some(format!("it is damaged at byte {offset}: {why}")),
-        End::Io { offset, error } => Some(format!("it could not be read past byte {offset}: {error}")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a capture holds, and what it can and cannot show, in sentences.
 
 use super::Capture;
-use super::json::ended;
 use crate::base::{Direction, Span};
+use crate::capture::End;
 use crate::measure::hops;
 use crate::report::units::{bytes, count};
 
@@ -192,4 +192,14 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         ));
     }
     notes
+}
+
+/// How reading ended, in words; `None` for a capture that was read to its end.
+pub fn ended(end: &End) -> Option<String> {
+    match end {
+        End::Open | End::Complete => None,
+        End::Truncated { offset, what } => Some(format!("it ends within {what} at byte {offset}")),
+        End::Damaged { offset, why } => Some(format!("it is damaged at byte {offset}: {why}")),
+        End::Io { offset, error } => Some(format!("it could not be read past byte {offset}: {error}")),
+    }
 }

@@ -4,7 +4,8 @@
 //! allocates nothing.
 
 use super::ip::{Ip, protocol};
-use super::link::{self, Next};
+use super::link;
+use super::next::{Header, Next};
 use super::{Stop, tcp::Tcp, udp::Udp};
 use crate::base::Endpoint;
 use crate::capture::Frame;
@@ -96,7 +97,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks link headers from `first` to an IP header.
-    fn link(&mut self, first: link::Header) -> Result<(), End> {
+    fn link(&mut self, first: Header) -> Result<(), End> {
         let (mut len, mut next) = first?;
         loop {
             self.skip(len)?;

@@ -3,30 +3,9 @@
 //! Every function takes what is left of a frame and names what comes next. The loop over them is in
 //! [`super::decode`].
 
+use super::next::{Header, Next, be16, be32, byte, le16};
 use super::{Stop, wifi};
 use crate::capture::LinkType;
-
-/// What the bytes after a header are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// An IPv4 or IPv6 header; the version nibble tells which.
-    Ip,
-    /// An Ethernet II or IEEE 802.3 header.
-    Ethernet,
-    /// The payload of this Ethernet type.
-    EtherType(u16),
-    /// An LLC header (IEEE 802.2).
-    Llc,
-    /// A PPP protocol field, with or without address and control before it.
-    Ppp,
-    /// A frame of another link type (a wrapper such as PKTAP).
-    Link(LinkType),
-    /// A protocol that carries no IP, by its common name.
-    Other(&'static str),
-}
-
-/// A header that was read: its length, and what follows it.
-pub(super) type Header = Result<(usize, Next), Stop>;
 
 /// Ethernet types that the decoder acts on.
 mod ethertype {
@@ -87,22 +66,6 @@ pub(super) fn inner(next: Next, b: &[u8]) -> Header {
         Next::Link(link) => outermost(link, b),
         Next::Ip | Next::Other(_) => Ok((0, next)),
     }
-}
-
-pub(super) fn byte(b: &[u8], at: usize) -> Result<u8, Stop> {
-    b.get(at).copied().ok_or(Stop::LinkCut)
-}
-
-pub(super) fn be16(b: &[u8], at: usize) -> Result<u16, Stop> {
-    Ok(u16::from_be_bytes([byte(b, at)?, byte(b, at + 1)?]))
-}
-
-pub(super) fn le16(b: &[u8], at: usize) -> Result<u16, Stop> {
-    Ok(be16(b, at)?.swap_bytes())
-}
-
-pub(super) fn be32(b: &[u8], at: usize) -> Result<u32, Stop> {
-    Ok(u32::from(be16(b, at)?) << 16 | u32::from(be16(b, at + 2)?))
 }
 
 fn le32(b: &[u8], at: usize) -> Result<u32, Stop> {

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod http;
 pub mod ip;
 mod link;
+mod next;
 pub mod reader;
 mod stop;
 pub mod tcp;

@@ -1,7 +1,7 @@
 //! IEEE 802.11 data frames, bare or behind a capture header (radiotap, Prism, AVS).
 
 use super::Stop;
-use super::link::{Header, Next, be32, byte, le16};
+use super::next::{Header, Next, be32, byte, le16};
 use crate::capture::LinkType;
 
 /// Frame control: a data frame has type 2; subtypes with bit 2 carry no data, those with bit 3 carry `QoS`.

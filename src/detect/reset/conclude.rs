@@ -1,18 +1,16 @@
 //! Evidence added up: which resets of a connection were forged, how sure that is, and what else it may be.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-
 use crate::base::Direction;
 use crate::detect::finding::{Alternative, Evidence, Finding, Level, Mechanism, Trigger, probability};
 use crate::detect::weights as w;
 use crate::flow::reset::Reset;
 use crate::flow::{Kind, Stage};
-use crate::measure::keyed::{self, Draw, Solution};
+use crate::measure::keyed;
 
 use super::Sign;
 use super::benign::{self, Hypothesis};
 use super::context::{Case, Servers};
+use super::keys::Keys;
 use super::rewritten::{self, Rewritten};
 use super::signs;
 
@@ -64,27 +62,6 @@ fn ceiling(case: &Case, weighed: &Weighed) -> Level {
     let speaks_alone =
         weighed.signs.iter().any(|s| [w::KEYED_GENERATOR.key, w::FINGERPRINT.key].contains(&s.weight.key));
     if one_sided && !speaks_alone && weighed.hard < 2 { Level::Possible } else { Level::Confirmed }
-}
-
-/// Keys other than the usual one that the resets of a path agree on, by source and destination.
-pub type Keys = BTreeMap<(Ipv4Addr, Ipv4Addr), Solution>;
-
-/// Solves for the generator's key on every path with three resets or more that have a window.
-pub fn solve_keys(cases: &[Case]) -> Keys {
-    let mut draws: BTreeMap<(Ipv4Addr, Ipv4Addr), Vec<Draw>> = BTreeMap::new();
-    for case in cases {
-        for draw in case.resets.iter().filter_map(|r| signs::draw(case, r)).filter(|d| d.window != 0) {
-            let path = draws.entry((draw.src, draw.dst)).or_default();
-            if !path.contains(&draw) {
-                path.push(draw);
-            }
-        }
-    }
-    let solved = draws
-        .into_iter()
-        .filter(|(_, d)| d.len() >= 3)
-        .filter_map(|(path, d)| Some((path, keyed::solve(&d)?)));
-    solved.filter(|(_, s)| s.key != keyed::KEY).collect()
 }
 
 /// Judges the resets of one connection.

@@ -7,12 +7,14 @@ mod benign;
 mod conclude;
 mod context;
 pub mod fingerprint;
+mod keys;
 mod rewritten;
 mod signs;
 mod unseen;
 
-pub use conclude::{Judged, Keys, conclude, solve_keys};
+pub use conclude::{Judged, conclude};
 pub use context::{Burst, Case, Servers};
+pub use keys::{Keys, solve_keys};
 pub use unseen::find_unseen;
 
 use crate::detect::weights::Weight;

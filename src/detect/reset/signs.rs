@@ -7,13 +7,13 @@ use crate::flow::reset::Reset;
 use crate::flow::series::{COUNTER_STEP, IpIdHabit};
 use crate::flow::{Kind, Stage};
 use crate::measure::hops;
-use crate::measure::keyed::{self, Draw, Match};
+use crate::measure::keyed::{self, Match};
 use crate::wire::tcp::Flags;
 
 use super::Sign;
-use super::conclude::Keys;
 use super::context::{BURST_GAP, Burst, Case};
 use super::fingerprint::{Family, Look, TABLE};
+use super::keys::{Keys, draw};
 
 /// How long after a reset a repeated segment shows that its sender still has the connection: Linux's shortest
 /// retransmission time-out, so that what was on its way is not counted.
@@ -36,16 +36,6 @@ pub(super) fn identity(case: &Case, burst: &Burst, n: usize, keys: &Keys) -> Ide
         [Some(keyed::KEY), solved].into_iter().flatten().find_map(|key| Some((keyed::matches(&d, key)?, key)))
     });
     Identity { keyed, family: TABLE.find(&look(case, burst, n)) }
-}
-
-/// The fields that a keyed generator sets; `None` for IPv6, which has no identification.
-pub(super) fn draw(case: &Case, r: &Reset) -> Option<Draw> {
-    let (src, dst) = match r.direction {
-        Direction::ToServer => (case.client, case.server),
-        Direction::ToClient => (case.server, case.client),
-    };
-    let (std::net::IpAddr::V4(src), std::net::IpAddr::V4(dst)) = (src.addr, dst.addr) else { return None };
-    Some(Draw { src, dst, window: r.segment.window, ip_id: r.segment.ip_id?, ttl: r.segment.ttl })
 }
 
 fn look<'a>(case: &'a Case, burst: &Burst, n: usize) -> Look<'a> {
