@@ -90,3 +90,23 @@ fn mutated_frames_and_words_break_nothing() {
         fuzz::frames(&mutated(&one.repeat(4), &mut rng));
     }
 }
+
+/// Found by the fuzzer: times far apart must not overflow.
+#[test]
+fn times_at_the_ends_of_what_a_file_can_say() {
+    let extremes = [i64::MIN, i64::MIN / 2, -1, 0, 1, i64::MAX / 10, i64::MAX / 2, i64::MAX];
+    for kind in KINDS {
+        let conversation = kind.play(7, Place::Client);
+        for (n, step) in extremes.iter().enumerate() {
+            let mut file = pinchpoint::testkit::pcap::PcapngWriter::new();
+            let option = pinchpoint::testkit::pcap::BlockOption::tsresol(9);
+            file.interface(LinkType::ETHERNET, 0, &[option]);
+            for (i, frame) in conversation.frames.iter().enumerate() {
+                let at = if i % 3 == n % 3 { *step } else { extremes[(i + n) % extremes.len()] };
+                let len = u32::try_from(frame.bytes.len()).unwrap();
+                file.packet(0, at.cast_unsigned(), &frame.bytes, len, &[]);
+            }
+            fuzz::program(&file.finish());
+        }
+    }
+}

@@ -84,6 +84,11 @@ impl Span {
         self.0 as f64 / 1e9
     }
 
+    /// Whether this span is shorter than `fraction` of another; no length overflows.
+    pub fn is_under(self, fraction: f64, of: Self) -> bool {
+        self.secs_f64() < of.secs_f64() * fraction
+    }
+
     /// The same span without its sign.
     pub const fn abs(self) -> Self {
         Self(self.0.saturating_abs())
@@ -135,6 +140,10 @@ mod tests {
     fn clocks_that_go_back_give_negative_spans() {
         let (a, b) = (Timestamp::from_ns(5), Timestamp::from_ns(3));
         assert_eq!((b - a).ns(), -2);
+        assert!(
+            Span::from_ns(4).is_under(0.5, Span::from_ns(9))
+                && !Span::from_ns(i64::MAX).is_under(0.5, Span::from_ns(i64::MAX))
+        );
         assert_eq!((Timestamp::from_ns(i64::MIN) - a).ns(), i64::MIN);
     }
 }

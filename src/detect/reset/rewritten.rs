@@ -65,7 +65,7 @@ fn in_place_of_answer(case: &Case, r: &Reset) -> bool {
     let own_header = case.profiles.to_client.ttl.count(r.segment.ttl) > 0;
     let acknowledges = r.ack_offset == Some(r.receiver.next);
     let due = match (r.trigger, r.sender.rtt) {
-        (Some(t), Some(rtt)) => r.segment.at.since(t.at).ns() * 10 >= rtt.ns() * 7,
+        (Some(t), Some(rtt)) => !r.segment.at.since(t.at).is_under(0.7, rtt),
         _ => true,
     };
     let server = r.direction == Direction::ToClient && (case.hello || case.request) && !case.server_alert;

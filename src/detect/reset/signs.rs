@@ -244,7 +244,7 @@ fn faster_than_rtt(r: &Reset) -> Option<Sign> {
     let (rtt, trigger, ack) = (r.sender.rtt?, r.trigger?, r.ack_offset?);
     let lag = r.segment.at.since(trigger.at);
     let answers = ack == r.receiver.next && ack > r.receiver.acked;
-    if !answers || rtt < Span::from_ms(1) || lag.ns() * 2 > rtt.ns() || lag < Span::ZERO {
+    if !answers || rtt < Span::from_ms(1) || !lag.is_under(0.5, rtt) || lag < Span::ZERO {
         return None;
     }
     let claim = format!(
@@ -254,7 +254,7 @@ fn faster_than_rtt(r: &Reset) -> Option<Sign> {
     );
     // one sample of a round trip may be long by chance, but not ten times
     let sign = Sign::new(&w::FASTER_THAN_RTT, claim, [trigger.frame, r.segment.frame]);
-    Some(if lag.ns().saturating_mul(10) < rtt.ns() { sign.times(1.25) } else { sign })
+    Some(if lag.is_under(0.1, rtt) { sign.times(1.25) } else { sign })
 }
 
 /// A12 where it acknowledges nothing: a server that resets of its own accord right after it accepted is possible, one
@@ -267,11 +267,11 @@ fn too_early(case: &Case, r: &Reset) -> Option<Sign> {
         || !waiting
         || rtt < Span::from_ms(1)
         || lag < Span::ZERO
-        || lag.ns() * 2 > rtt.ns()
+        || !lag.is_under(0.5, rtt)
     {
         return None;
     }
-    if since.ns() * 10 < rtt.ns() * 7 {
+    if since.is_under(0.7, rtt) {
         let claim = format!(
             "it came {since} after the handshake; what the server sends after it accepts takes {rtt}"
         );
