@@ -42,6 +42,24 @@ impl fmt::Display for Sentence<'_> {
     }
 }
 
+/// Text of the user's own, such as a path: letters and digits of any script and spaces as they are, all else escaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Own<'a>(pub &'a str);
+
+impl fmt::Display for Own<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for c in self.0.chars() {
+            if is_plain(c) || c == ' ' || c.is_alphanumeric() {
+                f.write_char(c)?;
+            } else {
+                write!(f, "\\u{{{:x}}}", u32::from(c))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Whether a character shows as itself and does nothing else.
 ///
 /// Names on the wire are ASCII (RFC 6066 §3, internationalised names in their `xn--` form), so anything else is
@@ -83,6 +101,12 @@ mod tests {
         assert_eq!(Untrusted("a\u{1b}[31mb\n").to_string(), "a\\u{1b}[31mb\\u{a}");
         assert_eq!(Untrusted("moc.x\u{202e}").to_string(), "moc.x\\u{202e}");
         assert_eq!(Untrusted("x\\u{61}").to_string(), "x\\u{5c}u{61}");
+    }
+
+    #[test]
+    fn a_users_own_words_keep_their_letters() {
+        assert_eq!(Own("my خط 1.pcap").to_string(), "my خط 1.pcap");
+        assert_eq!(Own("a\u{1b}[31m\u{202e}").to_string(), "a\\u{1b}[31m\\u{202e}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 use crate::analysis::{self, Settings};
-use crate::base::text::{Untrusted, hex};
+use crate::base::text::{Own, hex};
 use crate::capture::{self, FileSource, Source};
 use crate::report::Capture;
 
@@ -66,7 +66,7 @@ impl Reading<'_> {
         match opened {
             Ok(source) => Some(source),
             Err(e) => {
-                let _ = writeln!(err, "error: {}: {e}", Untrusted(&path.to_string_lossy()));
+                let _ = writeln!(err, "error: {}: {e}", Own(&path.to_string_lossy()));
                 done.failed = true;
                 None
             }
@@ -94,7 +94,7 @@ impl Reading<'_> {
         match sha256(path) {
             Ok(hash) => Some(hash),
             Err(e) => {
-                let _ = writeln!(err, "error: {}: no SHA-256: {e}", Untrusted(&path.to_string_lossy()));
+                let _ = writeln!(err, "error: {}: no SHA-256: {e}", Own(&path.to_string_lossy()));
                 done.failed = true;
                 None
             }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Capture;
+use super::units::thousands;
+use crate::base::text::Untrusted;
 use crate::detect::{Level, Verdict};
 
 /// What happened to the connections that asked for one name.
@@ -36,22 +38,22 @@ impl NameRow {
 
     /// The row in a sentence that says no more than was seen.
     pub fn sentence(&self) -> String {
-        let Self { name, connections, ok, reset, reset_after_name, inconclusive } = self;
-        let name = crate::base::text::Untrusted(name);
-        let plural = if *connections == 1 { "connection" } else { "connections" };
-        if *reset > 0 {
-            let when = if reset_after_name == reset { "after the name was sent, " } else { "" };
-            let were = if *reset == 1 { "was" } else { "were" };
+        let name = Untrusted(&self.name);
+        let all = thousands(self.connections);
+        let plural = if self.connections == 1 { "connection" } else { "connections" };
+        if self.reset > 0 {
+            let when = if self.reset_after_name == self.reset { "after the name was sent, " } else { "" };
+            let were = if self.reset == 1 { "was" } else { "were" };
+            let reset = thousands(self.reset);
             return format!(
-                "{reset} of {connections} {plural} to {name} {were} reset {when}by packets that no endpoint sent"
+                "{reset} of {all} {plural} to {name} {were} reset {when}by packets that no endpoint sent"
             );
         }
-        match (ok, inconclusive) {
-            (_, 0) => format!("no forged reset in {connections} {plural} to {name}"),
-            (0, _) => format!("nothing can be said of {connections} {plural} to {name}"),
-            _ => format!(
-                "no forged reset in {ok} of {connections} {plural} to {name}; {inconclusive} inconclusive"
-            ),
+        let (ok, inconclusive) = (thousands(self.ok), thousands(self.inconclusive));
+        match (self.ok, self.inconclusive) {
+            (_, 0) => format!("no forged reset in {all} {plural} to {name}"),
+            (0, _) => format!("nothing can be said of {all} {plural} to {name}"),
+            _ => format!("no forged reset in {ok} of {all} {plural} to {name}; {inconclusive} inconclusive"),
         }
     }
 }

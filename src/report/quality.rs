@@ -4,7 +4,7 @@ use super::Capture;
 use crate::base::{Direction, Span};
 use crate::capture::End;
 use crate::measure::hops;
-use crate::report::units::{bytes, count};
+use crate::report::units::{bytes, count, thousands};
 
 /// Where the capture was taken, as far as TTLs and round trips tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,10 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
     if !a.connections.is_empty() {
         let handshakes = a.connections.iter().filter(|c| c.history.contains(['S', 'h'])).count();
         holds(format!(
-            "{}, {handshakes} with the start of the handshake, {two_sided} with packets of both ends",
-            count(a.connections.len() as u64, "TCP connection")
+            "{}, {} with the start of the handshake, {} with packets of both ends",
+            count(a.connections.len() as u64, "TCP connection"),
+            thousands(handshakes as u64),
+            thousands(two_sided as u64)
         ));
     }
     match vantage(capture) {
@@ -87,7 +89,7 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         .into_iter()
         .filter(|(_, n)| *n > 0)
         .map(|(what, n)| count(n, what))
-        .chain(c.other.iter().map(|(name, n)| format!("{n} {}", name.replace('_', " "))))
+        .chain(c.other.iter().map(|(name, n)| format!("{} {}", thousands(*n), name.replace('_', " "))))
         .collect();
     if !seen.is_empty() {
         holds(format!("besides TCP: {}", seen.join(", ")));

@@ -9,7 +9,7 @@ use super::units::{bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
 
 use crate::base::Direction;
-use crate::base::text::{Sentence, Untrusted};
+use crate::base::text::{Own, Sentence, Untrusted};
 use crate::detect::{Finding, Level, Verdict, registry, weights};
 use crate::measure::Summary;
 
@@ -71,7 +71,7 @@ pub fn write_info(captures: &[Capture], options: Options, out: &mut dyn Write) -
 
 fn write_head(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<()> {
     let c = &capture.analysis.counts;
-    writeln!(out, "{}", o.style.bold(&Untrusted(&capture.path).to_string()))?;
+    writeln!(out, "{}", o.style.bold(&Own(&capture.path).to_string()))?;
     let when = match (c.earliest, c.last) {
         (Some(from), Some(to)) => format!(", {} from {from}", to.since(from)),
         _ => String::new(),
@@ -188,7 +188,7 @@ fn write_findings(capture: &Capture, several: bool, o: Options, out: &mut dyn Wr
     if findings.is_empty() {
         return Ok(());
     }
-    let of = if several { format!(" in {}", Untrusted(&capture.path)) } else { String::new() };
+    let of = if several { format!(" in {}", Own(&capture.path)) } else { String::new() };
     writeln!(out, "{}", o.style.bold(&format!("Findings{of}, worst first")))?;
     let shown = if o.verbose { findings.len() } else { FINDINGS_SHOWN };
     for (n, f) in findings.iter().take(shown).enumerate() {
