@@ -59,7 +59,7 @@ fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
 fn allowed() -> Duration {
     let ordinary =
         capture((0..PACKETS).map(|n| packet(A + n / 100, 40_000, 1 + (n % 100) * 1000, 0x18, &[0x17; 1000])));
-    analysis(&ordinary, 1 << 18).1 * 4 + Duration::from_millis(600)
+    analysis(&ordinary, 1 << 18).1 * 4 + Duration::from_millis(1500)
 }
 
 fn holds(name: &str, bytes: &[u8], allowed: Duration) -> Analysis {
