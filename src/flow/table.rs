@@ -115,6 +115,11 @@ impl FlowTable {
             None => self.open(hash, key, from_low, s, src, dst, tunnelled, ended),
         };
         if let Some(c) = &mut self.slots[slot as usize].connection {
+            if forks_in_wireshark(c, s, src) {
+                // the reset stays with its connection; only its number is passed over, for the streams after it
+                self.next_stream += 1;
+                c.stream_bases = PerDirection::default();
+            }
             note_stream_bases(c, s, src);
             c.push(s, src, tcp);
         }
@@ -270,10 +275,20 @@ fn over(c: &Connection, s: &Segment, src: Endpoint) -> Option<Ended> {
     expired(c, s.at)
 }
 
-/// A SYN without ACK (RST or FIN beside it make no difference to Wireshark) whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
+/// A SYN without ACK or RST whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
 /// `tcp.stream`.
 fn begins_new_stream(s: &Segment, base: Option<SeqNum>) -> bool {
-    s.flags.has(Flags::SYN) && !s.flags.has(Flags::ACK) && base.is_some_and(|b| b != s.seq)
+    s.flags.has(Flags::SYN)
+        && !s.flags.any(Flags(Flags::ACK.0 | Flags::RST.0))
+        && base.is_some_and(|b| b != s.seq)
+}
+
+/// Whether Wireshark takes a SYN with RST for the beginning of a new stream. A receiver takes it for a reset (RFC 9293
+/// §3.10.7.4 looks at RST before SYN), and so does this program: apart from its connection, a forged one would hide.
+fn forks_in_wireshark(c: &Connection, s: &Segment, src: Endpoint) -> bool {
+    s.flags.has(Flags::SYN.with(Flags::RST))
+        && !s.flags.has(Flags::ACK)
+        && c.stream_bases[c.direction(src)].is_some_and(|b| b != s.seq)
 }
 
 /// Keeps the base sequence numbers as Wireshark does: the first number of a direction, or what the other side's
@@ -286,5 +301,52 @@ fn note_stream_bases(c: &mut Connection, s: &Segment, src: Endpoint) {
     }
     if bases[d.reversed()].is_none() && s.flags.has(Flags::ACK) {
         bases[d.reversed()] = Some(s.ack.plus(u32::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{SEGMENT, tcp_bytes};
+    use super::*;
+
+    fn at(host: u8, port: u16) -> Endpoint {
+        Endpoint { addr: [192, 0, 2, host].into(), port }
+    }
+
+    fn push(table: &mut FlowTable, port: u16, s: &Segment) {
+        let bytes = tcp_bytes(s);
+        let tcp = Tcp::parse(&bytes, 20 + s.len).unwrap();
+        table.push(s, at(1, port), at(2, 443), &tcp, false, &mut |_| panic!("none is over yet"));
+    }
+
+    const SYN: Segment = Segment { flags: Flags::SYN, ..SEGMENT };
+
+    fn streams(mut table: FlowTable) -> Vec<(u64, usize, bool)> {
+        let mut rows = Vec::new();
+        table.finish(&mut |c| rows.push((c.stream, c.resets.len(), c.resumed)));
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn a_syn_with_rst_is_a_reset_of_its_connection_and_only_takes_a_number() {
+        let mut table = FlowTable::new(Limits::default());
+        push(&mut table, 50_000, &SYN);
+        let both = Segment { flags: Flags::SYN.with(Flags::RST), seq: SeqNum(77_000), ..SEGMENT };
+        push(&mut table, 50_000, &both);
+        push(&mut table, 50_001, &SYN);
+        assert_eq!(streams(table), [(0, 1, false), (2, 0, false)], "Wireshark gives 1 to the SYN with RST");
+    }
+
+    #[test]
+    fn a_quoted_segment_takes_a_number_only_where_there_is_no_connection() {
+        let mut table = FlowTable::new(Limits::default());
+        push(&mut table, 50_000, &SYN);
+        table.quoted(at(1, 50_000), at(2, 443));
+        table.quoted(at(1, 50_001), at(2, 443));
+        table.quoted(at(2, 443), at(1, 50_001));
+        push(&mut table, 50_002, &SYN);
+        push(&mut table, 50_001, &SYN);
+        assert_eq!(streams(table), [(0, 0, false), (1, 0, false), (2, 0, false)]);
     }
 }

@@ -306,6 +306,17 @@ pub const KINDS: &[Kind] = &[
         },
     },
     Kind {
+        name: "syn_with_rst",
+        class: Class::Forged,
+        script: |c, rng| {
+            ask(c);
+            c.wait(rng.ms(2, 12));
+            let f = forged(c, rng);
+            c.forge(ToClient, &Forged { flags: Flags::SYN.with(RST), seq_offset: 9_000, ..f });
+            real_answer(c);
+        },
+    },
+    Kind {
         name: "near_server_resets_on_accept",
         class: Class::NearMiss,
         script: |c, _| {
