@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pinchpoint::base::Span;
 use pinchpoint::capture::LinkType;
 use pinchpoint::testkit::conversation::{Conversation, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
@@ -132,7 +133,12 @@ fn captures_of_our_own_have_the_same_numbers() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reset-after-hello/capture.pcapng");
     let mut files = vec![fixture];
     for (n, place) in [Place::Client, Place::Middle, Place::Server].into_iter().enumerate() {
-        let all: Vec<Conversation> = KINDS.iter().zip(1u64..).map(|(k, n)| k.play(n * 977, place)).collect();
+        let all: Vec<Conversation> = KINDS
+            .iter()
+            .zip(1u64..)
+            .filter(|(k, _)| k.name != FORKS) // its difference has a test of its own
+            .map(|(k, n)| k.play(n * 977, place))
+            .collect();
         let mut pcap = PcapWriter::new(LinkType::ETHERNET);
         for frame in capture(&all) {
             pcap.frame(frame.at, &frame.bytes);
@@ -153,6 +159,34 @@ fn captures_of_our_own_have_the_same_numbers() {
         }
         assert_eq!(ours, theirs, "{}", file.display());
     }
+}
+
+/// The script whose SYN with RST opens a stream in Wireshark and is a reset of its connection here.
+const FORKS: &str = "syn_with_rst";
+
+#[test]
+fn a_syn_with_rst_takes_a_number_and_leaves_its_connection_whole() {
+    if !is_installed() {
+        return;
+    }
+    let kind = KINDS.iter().find(|k| k.name == FORKS).unwrap();
+    let mut later = KINDS[0].play(4321, Place::Client);
+    for frame in &mut later.frames {
+        frame.at = frame.at + Span::from_secs(60);
+    }
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in capture(&[kind.play(1234, Place::Client), later]) {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fork.pcap");
+    std::fs::write(&file, pcap.finish()).unwrap();
+    let (theirs, ours) = (tshark(&file).unwrap(), ours(&file).unwrap());
+    assert_eq!(theirs.keys().copied().collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(ours.keys().copied().collect::<Vec<_>>(), [0, 2], "1 is passed over");
+    assert_eq!(ours[&2], theirs[&2], "and the stream after it has Wireshark's number");
+    assert_eq!(ours[&0].packets, theirs[&0].packets + theirs[&1].packets, "the connection is whole");
+    assert_eq!(ours[&0].resets, theirs[&0].resets + theirs[&1].resets);
 }
 
 /// All files below a folder.

@@ -251,7 +251,7 @@ impl Connection {
             Direction::ToServer => (&mut self.halves.to_server, &mut self.halves.to_client),
             Direction::ToClient => (&mut self.halves.to_client, &mut self.halves.to_server),
         };
-        let (next, acked) = (sender.next, receiver.acked);
+        let (next, acked, missed) = (sender.next, receiver.acked, receiver.missed_bytes);
         if s.flags.has(Flags::ACK) {
             let repeats = s.kind() == Kind::Ack && sender.last_ack() == Some(s.ack);
             receiver.acknowledged(s, tcp, &mut sender.rtt);
@@ -273,10 +273,13 @@ impl Connection {
         {
             self.established = self.established.or(Some(s.at));
         }
-        match arrival {
-            Arrival::Retransmission if s.len > 0 => self.history.add(b't', direction),
-            Arrival::New if sender.open_holes() > 0 && s.len > 0 => self.history.add(b'g', direction),
-            _ => {}
+        let end = sender.offset(s.seq).map(|at| at + i64::from(s.len));
+        if s.len > 0 && arrival != Arrival::Nothing && end.is_some_and(|e| e <= next) {
+            self.history.add(b't', direction, s.seq);
+        }
+        // what the other end sent and this one acknowledges, and the capture never had
+        if receiver.missed_bytes > missed && self.established.is_some() {
+            self.history.add(b'g', direction.reversed(), s.ack);
         }
         let mut kind = s.kind();
         if !tcp.payload.is_empty() && arrival != Arrival::Nothing {
@@ -345,29 +348,25 @@ impl Connection {
 
     fn note_history(&mut self, s: &Segment, d: Direction) {
         let f = s.flags;
+        let (syn, fin, rst) = (f.has(Flags::SYN), f.has(Flags::FIN), f.has(Flags::RST));
+        let mut add = |letter: u8| self.history.add(letter, d, s.seq);
+        if self.first_frame == s.frame && d == Direction::ToClient {
+            add(b'^');
+        }
         if s.checksum == crate::wire::checksum::Checksum::Bad {
             self.halves[d].bad_checksums += 1;
-            self.history.add(b'c', d);
+            add(b'c');
         }
-        if f.has(Flags::SYN) && f.any(Flags(Flags::FIN.0 | Flags::RST.0)) {
-            self.history.add(b'i', d);
+        match (syn, fin, rst) {
+            (true, false, false) => add(if f.has(Flags::ACK) { b'h' } else { b's' }),
+            (true, ..) => add(b'q'),
+            (false, true, true) => add(b'i'),
+            (false, true, false) => add(b'f'),
+            (false, false, true) => add(b'r'),
+            (false, false, false) => add(if s.len > 0 { b'd' } else { b'a' }),
         }
-        if f.has(Flags::SYN) {
-            self.history.add(if f.has(Flags::ACK) { b'h' } else { b's' }, d);
-        }
-        if s.len > 0 {
-            self.history.add(b'd', d);
-        } else if s.kind() == Kind::Ack {
-            self.history.add(b'a', d);
-        }
-        if s.window == 0 && !f.any(Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0)) {
-            self.history.add(b'w', d);
-        }
-        if f.has(Flags::FIN) {
-            self.history.add(b'f', d);
-        }
-        if f.has(Flags::RST) {
-            self.history.add(b'r', d);
+        if s.window == 0 && !rst && self.halves[d.reversed()].fin.is_none() && self.halves[d].resets == 0 {
+            add(b'w');
         }
     }
 
@@ -391,7 +390,8 @@ impl Connection {
         };
         let established = self.established.is_some()
             || self.halves.to_client.syn.is_some() && self.halves.to_server.payload_bytes > 0;
-        history::conn_state(end(Direction::ToServer), end(Direction::ToClient), established)
+        let closed_first = self.resets.first().is_some_and(|r| r.sender.fin && r.receiver.fin);
+        history::conn_state(end(Direction::ToServer), end(Direction::ToClient), established, closed_first)
     }
 
     /// Cloudflare's signature of what the server received, given how far the capture reaches.

@@ -1,65 +1,73 @@
 //! A connection's story in Zeek's letters, and its state in Zeek's words.
 //!
-//! Letters (Zeek `conn.log`, field `history`): `s` SYN, `h` SYN-ACK, `a` pure ACK, `d` data, `f` FIN, `r` RST, `c`
-//! bad checksum, `g` content gap, `t` retransmitted payload, `w` zero window, `i` SYN with FIN or RST is an
-//! inconsistent packet, `^` the direction was turned round. Upper case is the originator's. `c`, `g`, `t` and `w`
-//! are written again at each tenfold count; the others once for each direction.
+//! Letters (Zeek `conn.log`, field `history`): `s` SYN, `h` SYN-ACK, `a` pure ACK, `d` payload, `f` FIN, `r` RST, `c`
+//! bad checksum, `g` content gap, `t` retransmitted payload, `w` zero window, `i` FIN with RST, `q` SYN with FIN or RST,
+//! `^` the first packet came from the responder. Upper case is the originator's. `a`, `d`, `i`, `q` and `^` are written
+//! once for each direction; `s`, `h`, `f` and `r` again when the sequence number differs from the last of their kind;
+//! `c`, `g`, `t` and `w` at each tenfold count.
 
-use crate::base::Direction;
+use crate::base::{Direction, SeqNum};
 
 /// The letters, at most [`History::MAX`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     text: String,
-    once: [u16; 2],
+    once: [u8; 2],
+    last: [[Option<SeqNum>; 4]; 2],
     counts: [[u32; 4]; 2],
 }
 
-const ONCE: &[u8] = b"shadfri^";
+const ONCE: &[u8] = b"adiq^";
+const BY_SEQ: &[u8] = b"shfr";
 const SCALED: &[u8] = b"cgtw";
 
 impl History {
-    /// The longest history: eight letters once and four at ten powers of ten, in two directions.
-    pub const MAX: usize = 2 * (ONCE.len() + SCALED.len() * 10);
+    /// The longest history. Zeek has no such bound; a hostile connection could make one letter of every packet.
+    pub const MAX: usize = 100;
 
-    /// Writes a letter, given in lower case, of one direction.
-    pub(super) fn add(&mut self, letter: u8, direction: Direction) {
+    /// Writes a letter, given in lower case, for a packet of one direction.
+    pub(super) fn add(&mut self, letter: u8, direction: Direction, seq: SeqNum) {
         let d = direction.index();
-        if let Some(i) = ONCE.iter().position(|l| *l == letter) {
+        let place = |of: &[u8]| of.iter().position(|l| *l == letter);
+        if let Some(i) = place(ONCE) {
             if self.once[d] & 1 << i != 0 {
                 return;
             }
             self.once[d] |= 1 << i;
-        } else if let Some(i) = SCALED.iter().position(|l| *l == letter) {
+        } else if let Some(i) = place(BY_SEQ) {
+            if self.last[d][i].replace(seq) == Some(seq) {
+                return;
+            }
+        } else if let Some(i) = place(SCALED) {
             let n = &mut self.counts[d][i];
             *n = n.saturating_add(1);
             if !is_power_of_ten(*n) {
                 return;
             }
         }
-        let letter = char::from(letter);
-        self.text.push(if direction == Direction::ToServer { letter.to_ascii_uppercase() } else { letter });
+        if self.text.len() < Self::MAX {
+            let upper = direction == Direction::ToServer;
+            self.text.push(char::from(if upper { letter.to_ascii_uppercase() } else { letter }));
+        }
     }
 
-    /// Turns originator and responder round, as Zeek does when it finds that it guessed wrong.
+    /// Turns originator and responder round: whoever sent first is the other one now.
     pub(super) fn flip(&mut self) {
-        let swapped = self
-            .text
+        let letters = self.text.strip_prefix('^');
+        let turned: String = letters
+            .unwrap_or(&self.text)
             .chars()
-            .map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() });
-        self.text = std::iter::once('^').chain(swapped.collect::<Vec<_>>()).collect();
+            .map(|c| if c.is_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+            .collect();
+        self.text = if letters.is_some() { turned } else { format!("^{turned}") };
         self.once.swap(0, 1);
+        self.last.swap(0, 1);
         self.counts.swap(0, 1);
     }
 
     /// The letters so far.
     pub fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Whether a letter was written for a direction.
-    pub fn has(&self, letter: u8, direction: Direction) -> bool {
-        ONCE.iter().position(|l| *l == letter).is_some_and(|i| self.once[direction.index()] & 1 << i != 0)
     }
 }
 
@@ -82,27 +90,37 @@ pub struct EndState {
     pub bytes: u64,
 }
 
-/// Zeek's `conn_state`, from what the originator and the responder did.
-pub fn conn_state(orig: EndState, resp: EndState, established: bool) -> &'static str {
-    // Zeek keeps one state an end: a RST or FIN replaces what was before, and a RST wins over a FIN
-    let (o_closed, r_closed) = (orig.closed && !orig.reset, resp.closed && !resp.reset);
+/// Zeek's `conn_state`, from what the originator and the responder did. `closed_before_reset` is whether both had sent
+/// a FIN before the first RST came, which then changes nothing.
+pub fn conn_state(
+    orig: EndState,
+    resp: EndState,
+    established: bool,
+    closed_before_reset: bool,
+) -> &'static str {
+    if orig.closed && resp.closed && (closed_before_reset || !orig.reset && !resp.reset) {
+        return "SF";
+    }
+    // a SYN that no SYN-ACK answered: a bare ACK of the responder makes it no more active
+    let answered = established || resp.opened || !orig.opened;
     if resp.reset {
-        return if orig.opened && !established && !resp.opened && resp.bytes == 0 {
-            "REJ"
-        } else if !orig.active {
-            "RSTRH"
-        } else {
-            "RSTR"
+        return match (orig.active, answered || resp.bytes > 0) {
+            (true, false) => "REJ",
+            (false, _) => "RSTRH",
+            (true, true) => "RSTR",
         };
     }
     if orig.reset {
-        return if resp.active { "RSTO" } else { "RSTOS0" };
+        return match (answered && resp.active, orig.opened && orig.bytes == 0 && !orig.closed) {
+            (true, _) => "RSTO",
+            (false, true) => "RSTOS0",
+            (false, false) => "OTH",
+        };
     }
-    match (o_closed, r_closed) {
-        (true, true) => return "SF",
-        (true, false) => return if resp.active { "S2" } else { "SH" },
+    match (orig.closed, resp.closed) {
+        (true, false) => return if answered && resp.active { "S2" } else { "SH" },
         (false, true) => return if orig.active { "S3" } else { "SHR" },
-        (false, false) => {}
+        _ => {}
     }
     if orig.opened && !resp.active {
         "S0"
@@ -119,24 +137,35 @@ mod tests {
     use Direction::{ToClient, ToServer};
 
     #[test]
-    fn letters_are_written_once_and_counts_at_tenfold() {
+    fn letters_are_written_once_by_number_or_at_tenfold() {
         let mut h = History::default();
-        for (l, d) in [
-            (b's', ToServer),
-            (b'h', ToClient),
-            (b'a', ToServer),
-            (b'd', ToServer),
-            (b'a', ToClient),
-            (b'a', ToServer),
-        ] {
-            h.add(l, d);
+        let letters = [
+            (b's', ToServer, 1),
+            (b's', ToServer, 1),
+            (b'h', ToClient, 9),
+            (b'a', ToServer, 2),
+            (b'd', ToServer, 2),
+            (b'a', ToClient, 10),
+            (b'a', ToServer, 3),
+            (b'r', ToClient, 10),
+            (b'r', ToClient, 1470),
+            (b'r', ToClient, 1470),
+        ];
+        for (letter, direction, seq) in letters {
+            h.add(letter, direction, SeqNum(seq));
         }
         for _ in 0..150 {
-            h.add(b't', ToClient);
+            h.add(b't', ToClient, SeqNum(0));
         }
-        assert_eq!(h.as_str(), "ShADattt");
+        assert_eq!(h.as_str(), "ShADarrttt");
         h.flip();
-        assert_eq!(h.as_str(), "^sHadATTT");
+        assert_eq!(h.as_str(), "^sHadARRTTT");
+        h.flip();
+        assert_eq!(h.as_str(), "ShADarrttt", "turned round twice is as it was");
+        for n in 0..1000 {
+            h.add(b'r', ToClient, SeqNum(n));
+        }
+        assert_eq!(h.as_str().len(), History::MAX);
     }
 
     #[test]
@@ -162,7 +191,23 @@ mod tests {
             (EndState { active: true, ..no }, EndState { active: true, ..no }, false, "OTH"),
         ];
         for (orig, resp, established, state) in cases {
-            assert_eq!(conn_state(orig, resp, established), state, "{orig:?} {resp:?}");
+            assert_eq!(conn_state(orig, resp, established, false), state, "{orig:?} {resp:?}");
         }
+    }
+
+    /// States of Zeek's own test traces (zeek/zeek, testing/btest, tcp).
+    #[test]
+    fn half_answered_handshakes_are_zeeks() {
+        let no = EndState::default();
+        let syn_rst = EndState { opened: true, active: true, reset: true, ..no };
+        let ack = EndState { active: true, ..no };
+        assert_eq!(conn_state(syn_rst, no, false, false), "RSTOS0", "syn-then-rst");
+        assert_eq!(conn_state(syn_rst, ack, false, false), "RSTOS0", "syn-then-ack-then-rst");
+        let stuff = EndState { closed: true, ..syn_rst };
+        assert_eq!(conn_state(stuff, ack, false, false), "OTH", "syn-then-stuff-then-rst");
+        let done = EndState { opened: true, active: true, closed: true, ..no };
+        let late = EndState { reset: true, ..done };
+        assert_eq!(conn_state(late, done, true, true), "SF", "a RST after both FINs");
+        assert_eq!(conn_state(late, done, true, false), "RSTO");
     }
 }
