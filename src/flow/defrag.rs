@@ -28,7 +28,9 @@ type Id = (IpAddr, IpAddr, u8, u32);
 pub struct Defragmenter {
     datagrams: HashMap<Id, Datagram, foldhash::fast::RandomState>,
     /// By age, for expiry; an entry whose datagram is gone or younger is passed over.
-    order: VecDeque<(Timestamp, Id)>,
+    order: VecDeque<(Timestamp, u64, Id)>,
+    /// Datagrams begun so far: tells one from a later one of the same identification.
+    begun: u64,
     held: usize,
     /// Fragments of datagrams that were never completed.
     pub incomplete: u64,
@@ -36,7 +38,7 @@ pub struct Defragmenter {
 
 #[derive(Debug)]
 struct Datagram {
-    since: Timestamp,
+    number: u64,
     bytes: Vec<u8>,
     /// Sorted, disjoint, joined ranges that are there.
     have: Vec<(usize, usize)>,
@@ -58,10 +60,13 @@ impl Defragmenter {
             return None;
         }
         if !self.datagrams.contains_key(&id) {
-            self.order.push_back((at, id));
+            self.begun += 1;
+            self.order.push_back((at, self.begun, id));
+            self.forget_whole();
         }
+        let number = self.begun;
         let d = self.datagrams.entry(id).or_insert_with(|| Datagram {
-            since: at,
+            number,
             bytes: Vec::new(),
             have: Vec::new(),
             total: None,
@@ -83,8 +88,8 @@ impl Defragmenter {
             return d.first.map(|ip| (ip, d.bytes));
         }
         while self.held > MAX_BYTES || self.datagrams.len() > MAX_DATAGRAMS {
-            let Some((since, id)) = self.order.pop_front() else { break };
-            self.give_up(since, &id);
+            let Some((_, number, id)) = self.order.pop_front() else { break };
+            self.give_up(number, &id);
         }
         None
     }
@@ -96,17 +101,29 @@ impl Defragmenter {
     }
 
     fn expire(&mut self, now: Timestamp) {
-        while let Some((since, id)) = self.order.front().copied() {
+        while let Some((since, number, id)) = self.order.front().copied() {
             if now.since(since) <= TIMEOUT {
                 break;
             }
             self.order.pop_front();
-            self.give_up(since, &id);
+            self.give_up(number, &id);
         }
     }
 
-    fn give_up(&mut self, since: Timestamp, id: &Id) {
-        if self.datagrams.get(id).is_some_and(|d| d.since == since)
+    /// Drops the entries of datagrams that were completed, once they are many: time alone does not, as it may stand
+    /// still or go back.
+    fn forget_whole(&mut self) {
+        if self.order.len() > 2 * MAX_DATAGRAMS {
+            let datagrams = &self.datagrams;
+            let newest = self.begun; // it is not in the map yet
+            self.order.retain(|(_, number, id)| {
+                *number == newest || datagrams.get(id).is_some_and(|d| d.number == *number)
+            });
+        }
+    }
+
+    fn give_up(&mut self, number: u64, id: &Id) {
+        if self.datagrams.get(id).is_some_and(|d| d.number == number)
             && let Some(d) = self.remove(id)
         {
             self.incomplete += d.fragments;
@@ -208,5 +225,16 @@ mod tests {
         let f = Fragment { id: 9999, offset: 0, more: true };
         d.push(Timestamp::from_ns(60_000_000_000), &ip(8), f, &[0; 8]);
         assert_eq!((d.datagrams.len(), d.incomplete), (1, 5000));
+    }
+
+    #[test]
+    fn whole_datagrams_leave_nothing_behind_though_time_stands_still() {
+        let mut d = Defragmenter::default();
+        for n in 0..100_000u32 {
+            let f = |offset, more| Fragment { id: n % 3, offset, more };
+            assert_eq!(d.push(Timestamp::from_ns(0), &ip(8), f(0, true), &[0; 8]), None);
+            assert!(d.push(Timestamp::from_ns(0), &ip(8), f(8, false), &[0; 8]).is_some());
+        }
+        assert!(d.order.len() <= 2 * MAX_DATAGRAMS, "{} entries", d.order.len());
     }
 }
