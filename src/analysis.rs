@@ -170,7 +170,7 @@ impl Analyzer {
         c.wire_bytes += u64::from(frame.wire_len);
         c.captured_bytes += frame.data.len() as u64;
         c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
-        c.dropped_between += frame.dropped_before;
+        c.dropped_between = c.dropped_between.saturating_add(frame.dropped_before); // a file may claim anything
         if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
             c.link_types.push(frame.link_type);
         }

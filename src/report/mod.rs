@@ -30,8 +30,7 @@ impl Capture {
 
     /// Packets that the kernel dropped while capturing, where the capture says so.
     pub fn kernel_dropped(&self) -> Option<u64> {
-        let known: Vec<u64> = self.analysis.files.iter().filter_map(|f| f.dropped.total()).collect();
-        (!known.is_empty()).then(|| known.iter().sum())
+        self.analysis.files.iter().filter_map(|f| f.dropped.total()).reduce(u64::saturating_add)
     }
 }
 
