@@ -91,7 +91,7 @@ pub struct Solution {
 }
 
 /// The most resets that are paired with each other: 64 give 2,016 pairs.
-const MAX_DRAWS: usize = 64;
+pub const MAX_DRAWS: usize = 64;
 
 /// Solves for an unknown key from the resets of one path: `k = ((i₁ − i₂) + (s mod w₂ − s mod w₁)) / (w₂ − w₁)`
 /// (Ablove et al. 2026).
