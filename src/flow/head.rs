@@ -41,12 +41,19 @@ struct Piece {
     frame: u64,
 }
 
+impl Piece {
+    const fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
 /// The head of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamHead {
-    /// Bytes from the start of the stream; only what `pieces` cover is meaningful.
+    /// The bytes of all pieces one behind the other, holes left out: two small segments far apart must not cost what
+    /// lies between them.
     bytes: Vec<u8>,
-    /// What is stored: sorted, disjoint, each within `bytes`.
+    /// What is stored: sorted, disjoint; their lengths add up to that of `bytes`.
     pieces: Vec<Piece>,
     /// Where the two copies of a byte differed.
     pub conflicts: Vec<Conflict>,
@@ -62,12 +69,10 @@ impl StreamHead {
         }
         let end = offset + data.len();
         self.compare(offset, data, frame);
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
         // fill the holes between the stored pieces that the new data covers
         let mut at = offset;
         let mut i = self.pieces.partition_point(|p| p.end <= offset);
+        let mut place: usize = self.pieces[..i].iter().map(Piece::len).sum();
         while at < end {
             let next = self.pieces.get(i).copied();
             let stop = next.map_or(end, |p| p.start.min(end));
@@ -75,12 +80,14 @@ impl StreamHead {
                 if self.pieces.len() >= MAX_PIECES {
                     return;
                 }
-                self.bytes[at..stop].copy_from_slice(&data[at - offset..stop - offset]);
+                self.bytes.splice(place..place, data[at - offset..stop - offset].iter().copied());
                 self.pieces.insert(i, Piece { start: at, end: stop, frame });
+                place += stop - at;
                 i += 1;
             }
             let Some(piece) = next else { break };
             at = piece.end;
+            place += piece.len();
             i += 1;
         }
         self.join();
@@ -89,9 +96,16 @@ impl StreamHead {
     /// Records where `data` differs from what is stored already.
     fn compare(&mut self, offset: usize, data: &[u8], frame: u64) {
         let end = offset + data.len();
-        for piece in self.pieces.iter().filter(|p| p.start < end && p.end > offset) {
+        let mut place = 0;
+        for piece in &self.pieces {
+            let stored = &self.bytes[place..place + piece.len()];
+            place += piece.len();
+            if piece.start >= end || piece.end <= offset {
+                continue;
+            }
             let (from, to) = (piece.start.max(offset), piece.end.min(end));
-            let (old, new) = (&self.bytes[from..to], &data[from - offset..to - offset]);
+            let old = &stored[from - piece.start..to - piece.start];
+            let new = &data[from - offset..to - offset];
             let Some(differs) = old.iter().zip(new).position(|(a, b)| a != b) else { continue };
             if self.conflicts.len() < MAX_CONFLICTS {
                 let take = |b: &[u8]| b[differs..].iter().copied().take(CONFLICT_BYTES).collect();
@@ -134,12 +148,12 @@ impl StreamHead {
 
     /// Gives back the memory of all that lies past [`KEPT`].
     pub fn shrink(&mut self) {
-        self.bytes.truncate(KEPT);
-        self.bytes.shrink_to_fit();
         self.pieces.retain_mut(|p| {
             p.end = p.end.min(KEPT);
             p.start < p.end
         });
+        self.bytes.truncate(self.pieces.iter().map(Piece::len).sum());
+        self.bytes.shrink_to_fit();
     }
 }
 
@@ -170,6 +184,15 @@ mod tests {
         assert!(head.pieces.len() <= MAX_PIECES && head.bytes.len() <= HELLO_LIMIT);
     }
 
+    #[test]
+    fn a_byte_far_ahead_costs_a_byte() {
+        let mut head = StreamHead::default();
+        head.insert(HELLO_LIMIT - 9, &[1], 1, HELLO_LIMIT);
+        head.insert(0, &[2], 2, HELLO_LIMIT);
+        assert!(head.bytes.capacity() <= 64, "{} bytes", head.bytes.capacity());
+        assert_eq!(head.contiguous(), [2]);
+    }
+
     proptest! {
         /// Against a map of offset to first byte that nobody could get wrong.
         #[test]
@@ -189,6 +212,8 @@ mod tests {
             prop_assert_eq!(!head.conflicts.is_empty(), conflict);
             head.shrink();
             prop_assert!(head.bytes.len() <= KEPT);
+            let expected: Vec<u8> = (0..KEPT).map_while(|i| truth.get(&i).copied()).collect();
+            prop_assert_eq!(head.contiguous(), expected);
         }
     }
 }
