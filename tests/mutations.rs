@@ -91,6 +91,20 @@ fn mutated_frames_and_words_break_nothing() {
     }
 }
 
+#[test]
+fn scripts_of_any_bytes_break_nothing() {
+    let mut rng = Rng::new(2026);
+    for n in 0..3_000u64 {
+        let bytes: Vec<u8> = (0..rng.range(1, 400)).map(|_| rng.next_u64().to_le_bytes()[3]).collect();
+        fuzz::flow(&bytes);
+        if n % 5 == 0 {
+            // a handshake and a hello in each conversation, so that the rest comes to something
+            let opened = [[0, 0, 0, 0], [1, 1, 0, 0], [64, 0, 0, 0], [65, 0, 0, 0]].concat();
+            fuzz::script(&[&opened[..], &bytes].concat());
+        }
+    }
+}
+
 /// Found by the fuzzer: times far apart must not overflow.
 #[test]
 fn times_at_the_ends_of_what_a_file_can_say() {

@@ -2,12 +2,24 @@
 //!
 //! Each function takes any bytes and ends in assertions on what must hold whatever they are.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
+use std::net::IpAddr;
 
+use super::conversation::{Conversation, Forged, Peer, capture as in_order};
+use super::tls::{Hello, alert, server_flight_12, server_flight_13};
 use crate::analysis::{Settings, analyze};
-use crate::base::Timestamp;
+use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
 use crate::capture::{Frame, LinkType, Source, merge, open_reader};
+use crate::flow::half::MAX_HOLES;
+use crate::flow::history::History;
+use crate::flow::reset::MAX_RESETS;
+use crate::flow::signature::OPENING_PACKETS;
+use crate::flow::table::{FlowTable, Limits};
+use crate::flow::{Connection, Segment, head};
 use crate::report::{Capture, json, text};
+use crate::wire::checksum::Checksum;
+use crate::wire::tcp::{Flags, Tcp};
 use crate::wire::{Payload, decode, http, tls};
 
 /// The readers: frames are numbered upwards and lie within what was given.
@@ -89,8 +101,7 @@ pub fn tls(data: &[u8]) {
 
 /// The whole program: its JSON parses, and what it refers to is there.
 pub fn program(data: &[u8]) {
-    let Ok(mut source) = open_reader(Box::new(Cursor::new(data.to_vec()))) else { return };
-    let analysis = analyze(&mut source, Settings::default(), &mut |_| {});
+    let Some(analysis) = analyzed(data) else { return };
     assert_eq!(analysis.connections.len(), analysis.verdicts.len());
     for c in &analysis.connections {
         assert!(c.flows.to_server.new_bytes <= c.flows.to_server.bytes);
@@ -106,12 +117,24 @@ pub fn program(data: &[u8]) {
     let mut out = Vec::new();
     let written = json::write_json(&captures, &mut out);
     assert!(written.is_ok() && serde_json::from_slice::<serde_json::Value>(&out).is_ok());
+    if let Some(analysis) = analyzed(data) {
+        let again = [Capture { path: "fuzzed".to_owned(), sha256: None, analysis }];
+        let mut second = Vec::new();
+        assert!(json::write_json(&again, &mut second).is_ok() && out == second, "the hash decides nothing");
+    }
+    let _ = captures[0].kernel_dropped();
     let style = crate::report::style::Style::PLAIN;
     out.clear();
     let written = text::write(&captures, text::Options { style, addresses: true, verbose: true }, &mut out);
     assert!(written.is_ok());
     let shown = String::from_utf8_lossy(&out);
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "nothing of a capture acts on a terminal");
+}
+
+/// Few connections at a time, so that a small input reaches the limit.
+fn analyzed(data: &[u8]) -> Option<crate::analysis::Analysis> {
+    let mut source = open_reader(Box::new(Cursor::new(data.to_vec()))).ok()?;
+    Some(analyze(&mut source, Settings { limits: Limits { connections: 8 } }, &mut |_| {}))
 }
 
 /// The whole program on what is surely a capture: the bytes become frames of a pcap file, of lengths that they choose.
@@ -126,4 +149,228 @@ pub fn frames(data: &[u8]) {
         rest = after;
     }
     program(&file.finish());
+}
+
+/// The whole program on what is surely conversations: bytes as a script of what three pairs of ends and a forger send,
+/// with right lengths and checksums, so that what lies deep is reached.
+pub fn script(data: &[u8]) {
+    let mut talks: Vec<Conversation> = (1..=3u8)
+        .map(|n| {
+            let peer = |net, port, ttl, ms| {
+                let addr = IpAddr::from([192, 0, net, n]);
+                Peer::new(addr, port, ttl, Span::from_ms(ms))
+            };
+            let start = Timestamp::from_ns(1_700_000_000_000_000_000 + i64::from(n));
+            // two of the three ask one server
+            let mut server = peer(2, 443, 50, 40);
+            server.endpoint.addr = [198, 51, 100, n / 2].into();
+            Conversation::new(peer(2, 40_000 + u16::from(n), 64, 1), server, start)
+        })
+        .collect();
+    let mut rest = data;
+    let mut cut = usize::MAX;
+    while let Some((&[what, how, more, value], after)) = rest.split_first_chunk::<4>() {
+        let (payload, after) = after.split_at(after.len().min(usize::from(more & 31)));
+        rest = after;
+        let c = &mut talks[usize::from(what >> 6) % 3];
+        let d = if what & 32 == 0 { Direction::ToServer } else { Direction::ToClient };
+        match what & 15 {
+            0 => c.handshake(),
+            1 => c.data(
+                Direction::ToServer,
+                &Hello::to(if how & 1 == 0 { "example.org" } else { "x.com" }).record(),
+            ),
+            2 => c.data(
+                Direction::ToServer,
+                &Hello::post_quantum("x.com").records(&[usize::from(how) + 1, usize::from(value) + 1]),
+            ),
+            3 => c.data(Direction::ToClient, &server_flight_13(usize::from(how) * 8)),
+            4 => c.data(Direction::ToClient, &server_flight_12(usize::from(how) * 8)),
+            5 => c.data(Direction::ToServer, b"GET / HTTP/1.1\r\nHost: x.com\r\n\r\n"),
+            6 => c.data(d, payload),
+            7 => c.send(d, Flags(u16::from(how) | u16::from(value & 1) << 8), payload),
+            8 => c.repeat(d, usize::from(how & 7)),
+            9 => c.round_trip(d),
+            10 => c.wait(pause(how)),
+            11 => c.reset_reply(d),
+            12 => c.close(),
+            13 => c.data(d, &alert(how & 3, value)),
+            14 => {
+                cut = 40 + usize::from(how);
+                c
+            }
+            _ => {
+                let offset = i32::from(value.cast_signed()) << (how & 15);
+                c.forge(
+                    d,
+                    &Forged {
+                        flags: Flags(if how & 16 == 0 { 4 } else { 20 } | u16::from(more & 1) << 8),
+                        seq_offset: offset,
+                        ack_offset: offset / 2,
+                        ttl: (more & 64 != 0).then_some(value),
+                        ip_id: (more & 32 != 0).then(|| u16::from_be_bytes([value, how])),
+                        df: (more & 128 != 0).then_some(how & 64 == 0),
+                        window: u16::from(how >> 5) * 77,
+                        payload: payload.to_vec(),
+                    },
+                )
+            }
+        };
+    }
+    let mut file = super::pcap::PcapWriter::new(LinkType::ETHERNET);
+    for frame in in_order(&talks) {
+        let len = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+        file.cut_frame(frame.at, &frame.bytes[..frame.bytes.len().min(cut)], len);
+    }
+    program(&file.finish());
+}
+
+/// Bytes of one step of a script.
+const STEP: usize = 9;
+
+/// Connections: bytes as a script of segments on four pairs of ends: each nine bytes are ends and direction, flags, sequence
+/// number, acknowledgment number, length, header habits and time.
+pub fn flow(data: &[u8]) {
+    let [first, script @ ..] = data else { return };
+    let limits = Limits { connections: 1 + usize::from(first % 5) };
+    let mut table = FlowTable::new(limits);
+    let mut seen = Ended::default();
+    let mut at = Timestamp::from_ns(1_700_000_000_000_000_000);
+    let mut pushed = 0;
+    for (n, step) in script.chunks_exact(STEP).enumerate() {
+        let &[ends, flags, s0, s1, a0, a1, len, options, time] = step else { continue };
+        at = at + pause(time);
+        let (client, server) = pair(ends & 3);
+        let (src, dst) = if ends & 4 == 0 { (client, server) } else { (server, client) };
+        let payload = words(ends, len, script, n * STEP);
+        let wire = u32::try_from(payload.len()).unwrap_or(0) + if len >= 250 { 1 << (len - 225) } else { 0 };
+        let flags = Flags(u16::from(flags) | u16::from(options & 1) << 8);
+        let bytes = tcp_header(
+            src,
+            dst,
+            number(ends & 4 == 0, s0, s1),
+            number(ends & 4 != 0, a0, a1),
+            flags,
+            options,
+        );
+        let bytes = [&bytes[..], payload].concat();
+        let header_len = u32::try_from(bytes.len() - payload.len()).unwrap_or(0);
+        let Ok(tcp) = Tcp::parse(&bytes, header_len + wire) else { continue };
+        let segment = Segment {
+            frame: n as u64 + 1,
+            at,
+            seq: tcp.seq(),
+            ack: tcp.ack(),
+            flags,
+            window: tcp.window(),
+            len: wire,
+            header_len: tcp.header_len(),
+            ttl: 64 - (options >> 6),
+            ip_id: (options & 2 == 0).then_some(u16::from(time) * 7),
+            dont_fragment: options & 4 != 0,
+            timestamps: None,
+            checksum: Checksum::Unknown,
+        };
+        table.push(&segment, src, dst, &tcp, ends & 0x80 != 0, &mut |c| seen.take(&c));
+        pushed += 1;
+        assert!(table.open_connections() <= limits.connections);
+    }
+    table.finish(&mut |c| seen.take(&c));
+    assert_eq!(seen.packets, pushed, "every segment belongs to one connection");
+}
+
+/// Connections that are over.
+#[derive(Default)]
+struct Ended {
+    streams: BTreeSet<u64>,
+    first_frames: BTreeSet<u64>,
+    packets: u64,
+}
+
+impl Ended {
+    fn take(&mut self, c: &Connection) {
+        assert!(self.first_frames.insert(c.first_frame), "a connection ends once");
+        assert_eq!(self.streams.insert(c.stream), !c.resumed, "a stream number is new, or is continued");
+        assert!(c.resets.len() <= MAX_RESETS && c.history.as_str().len() <= History::MAX);
+        assert!(c.last >= c.started);
+        for d in [Direction::ToServer, Direction::ToClient] {
+            let h = &c.halves[d];
+            self.packets += h.packets + h.duplicates;
+            assert!(h.open_holes() <= MAX_HOLES);
+            assert!(h.next >= h.acked, "what is acknowledged was sent, seen or not");
+            assert!(h.new_bytes <= h.payload_bytes);
+            assert!(c.opening[d].len() <= OPENING_PACKETS);
+            assert!(h.head.contiguous().len() <= head::HELLO_LIMIT && h.head.conflicts.len() <= 8);
+            let _ = (h.goodput_bps(), h.rtt.mean(), h.profile.ip_id.habit(), h.profile.ttl.usual());
+        }
+        let kept = c.resets.len() as u64 + u64::from(c.resets_not_kept);
+        assert_eq!(kept, u64::from(c.halves.to_server.resets) + u64::from(c.halves.to_client.resets));
+        let _ = (c.stage(), c.conn_state(), c.signature(c.last));
+    }
+}
+
+/// Time steps from nothing over hours to years, some of them back.
+fn pause(time: u8) -> Span {
+    let ns = 1i64 << (time & 0x3f).min(62);
+    Span::from_ns(match time >> 6 {
+        0 => 0,
+        1 => ns >> 20,
+        2 => ns,
+        _ => -(ns >> 16),
+    })
+}
+
+fn pair(n: u8) -> (Endpoint, Endpoint) {
+    let at = |host, port| Endpoint { addr: IpAddr::from([192, 0, 2, host]), port };
+    match n {
+        0 => (at(1, 50_000), at(2, 443)),
+        1 => (at(1, 50_001), at(2, 443)),
+        2 => (at(3, 443), at(2, 443)), // which of the two is the server is not plain
+        _ => (at(4, 80), at(4, 80)),   // both ends are one (a "land" packet)
+    }
+}
+
+/// A sequence number: near the start of its direction, or anywhere.
+fn number(of_client: bool, a: u8, b: u8) -> u32 {
+    let start = if of_client { 0xffff_ff00u32 } else { 0x1000 };
+    match a {
+        0xf0.. => u32::from_be_bytes([b, a, 0, b]),
+        0xe0.. => start.wrapping_add(u32::from(b) << (a & 0xf)),
+        _ => start.wrapping_add(u32::from(a) * 8 + u32::from(b & 7)),
+    }
+}
+
+/// A payload: a piece of a `ClientHello`, of an HTTP request, or of the script itself.
+fn words(ends: u8, len: u8, script: &[u8], at: usize) -> &[u8] {
+    const HTTP: &[u8] = b"GET /a/b HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    const HELLO: &[u8] = b"\x16\x03\x01\x00\x31\x01\x00\x00\x2d\x03\x03................................\x00\x00\x02\x13\x01\x01\x00";
+    let from = match ends >> 4 & 7 {
+        0 | 1 => HELLO,
+        2 => HTTP,
+        3 => &HELLO[usize::from(len % 16)..],
+        4 => &HTTP[usize::from(len % 16)..],
+        _ => &script[at..],
+    };
+    if len == 0 || len >= 250 { &[] } else { &from[..from.len().min(usize::from(len))] }
+}
+
+fn tcp_header(src: Endpoint, dst: Endpoint, seq: u32, ack: u32, flags: Flags, options: u8) -> Vec<u8> {
+    let (seq, ack) = (SeqNum(seq), SeqNum(ack));
+    let options: &[u8] = match options >> 3 & 7 {
+        1 => &[2, 4, 5, 0xb4, 3, 3, 14, 1],
+        2 => &[8, 10, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1],
+        3 => &[5, 10, 0, 0, 0x10, 1, 0, 0, 0x10, 9, 1, 1],
+        4 => &[3, 3, 255, 1, 4, 2, 1, 1],
+        _ => &[],
+    };
+    let words = u16::try_from(5 + options.len() / 4).unwrap_or(5);
+    let mut b = Vec::with_capacity(60);
+    b.extend(src.port.to_be_bytes());
+    b.extend(dst.port.to_be_bytes());
+    b.extend(seq.0.to_be_bytes());
+    b.extend(ack.0.to_be_bytes());
+    b.extend((words << 12 | flags.0 & 0xfff).to_be_bytes());
+    b.extend([1, 0xf6, 0, 0, 0, 0]);
+    b.extend(options);
+    b
 }
