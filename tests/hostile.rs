@@ -105,6 +105,18 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
     let each = (0..PACKETS).map(|n| packet(A + n % 5000, 40_000, scrambled(n), 0x04, &[]));
     holds("resets in five thousand connections", &capture(each), allowed);
 
+    // four times as many packets: what is quadratic shows
+    let drawn = (0..PACKETS * 4).map(|n| {
+        let mut b = packet(A, 1024 + (n % 64_000) as u16, n, 0x04, &[]);
+        b[4..6].copy_from_slice(&((scrambled(n) >> 16) as u16).to_be_bytes());
+        b[34..36].copy_from_slice(&((n % 65_535 + 1) as u16).to_be_bytes());
+        b
+    });
+    holds("resets of one path, no two alike", &capture(drawn), allowed * 3);
+
+    let far = (0..PACKETS).map(|n| packet(A + n / 2, 40_000, 1 + (n % 2) * 32_700, 0x18, &[0x16]));
+    holds("the first byte of a stream and one far off", &capture(far), allowed);
+
     let reuse = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x02, &[]));
     let a = holds("a new connection on the same port each time", &capture(reuse), allowed);
     assert_eq!(a.connections.len(), PACKETS as usize);
@@ -125,6 +137,16 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
     });
     let a = holds("fragments that never end", &capture(fragments), allowed);
     assert!(a.counts.fragments_incomplete > u64::from(PACKETS) / 2);
+
+    let far = (0..PACKETS).map(|n| {
+        let mut b = packet(A, 40_000, n, 0x18, &[]);
+        b.truncate(28);
+        b[2..4].copy_from_slice(&28u16.to_be_bytes());
+        b[4..6].copy_from_slice(&(n as u16).to_be_bytes());
+        b[6..8].copy_from_slice(&(0x2000u16 | 0x1ffd).to_be_bytes());
+        b
+    });
+    holds("fragments at the end of the longest datagram", &capture(far), allowed);
 
     let nested = (0..PACKETS / 4).map(|n| {
         (0..30).fold(packet(A, 40_000, n, 0x10, &[]), |inner, _| {
@@ -160,4 +182,20 @@ fn hostile_files_cost_what_ordinary_ones_do() {
     let a = holds("a long comment on each packet", &comments.finish(), allowed);
     assert_eq!(a.files[0].comment_count, u64::from(PACKETS / 20));
     assert!(a.files[0].comments.len() <= 100, "and only the first are kept");
+}
+
+#[test]
+fn losses_beyond_all_numbers_are_added_up() {
+    let mut file = PcapngWriter::with(ByteOrder::Little, &[]);
+    file.interface(LinkType::RAW, 0, &[]);
+    for _ in 0..2 {
+        file.packet(0, 1, &[0x45], 1, &[BlockOption::number(4, u64::MAX)]);
+    }
+    file.statistics(0, &[BlockOption::number(5, u64::MAX)]);
+    let open = || open_reader(Box::new(Cursor::new(file.finish()))).unwrap();
+    let mut both = pinchpoint::capture::merge(vec![open(), open()]);
+    let analysis = analyze(&mut both, Settings::default(), &mut |_| {});
+    assert_eq!(analysis.counts.dropped_between, u64::MAX);
+    let capture = pinchpoint::report::Capture { path: "merged".to_owned(), sha256: None, analysis };
+    assert_eq!(capture.kernel_dropped(), Some(u64::MAX));
 }
