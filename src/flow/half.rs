@@ -91,7 +91,7 @@ impl Rtt {
         self.min = Some(self.min.map_or(rtt, |m| m.min(rtt)));
         self.max = Some(self.max.map_or(rtt, |m| m.max(rtt)));
         self.sum_ns = self.sum_ns.saturating_add(rtt.ns());
-        self.samples += 1;
+        self.samples = self.samples.saturating_add(1);
     }
 
     /// The mean of all samples.

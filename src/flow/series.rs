@@ -43,7 +43,7 @@ impl TtlSeries {
 
     /// How many packets were seen, as far as they are still remembered.
     pub fn total(&self) -> u32 {
-        self.values().iter().map(|(_, n)| *n).sum()
+        self.values().iter().fold(0, |sum, (_, n)| sum.saturating_add(*n))
     }
 
     /// The distance of `ttl` to the nearest value seen.
@@ -104,15 +104,17 @@ impl IpIdSeries {
 
     /// How the sender numbers its packets.
     pub fn habit(&self) -> IpIdHabit {
-        let steps = self.near + self.same + self.far;
+        // three counts of 32 bits, so their sums and multiples need more
+        let [near, same, far] = [self.near, self.same, self.far].map(u64::from);
+        let steps = near + same + far;
         if steps == 0 {
             return if self.last.is_none() && self.zero >= 2 { IpIdHabit::Zero } else { IpIdHabit::Unknown };
         }
-        if self.near >= 2 && self.near * 5 >= steps * 4 {
+        if near >= 2 && near * 5 >= steps * 4 {
             IpIdHabit::Counter
-        } else if self.same >= 2 && self.same == steps {
+        } else if same >= 2 && same == steps {
             IpIdHabit::Constant
-        } else if self.far >= 2 {
+        } else if far >= 2 {
             IpIdHabit::Random
         } else {
             IpIdHabit::Unknown
@@ -211,5 +213,13 @@ mod tests {
         assert_eq!(habit(&[5, 5, 5]), IpIdHabit::Constant);
         assert_eq!(habit(&[5, 40_000, 17, 9_000]), IpIdHabit::Random);
         assert_eq!(habit(&[5]), IpIdHabit::Unknown);
+        let long = IpIdSeries {
+            last: Some(1),
+            near: u32::MAX,
+            same: u32::MAX,
+            far: u32::MAX,
+            ..IpIdSeries::default()
+        };
+        assert_eq!(long.habit(), IpIdHabit::Random, "counts of a connection that never ends");
     }
 }
