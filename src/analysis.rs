@@ -217,19 +217,18 @@ impl Analyzer {
     }
 }
 
-/// Sorts the rows by first frame, and points the cases to their new places.
-fn in_order(summaries: Vec<Summary>, cases: &mut [Case]) -> Vec<Summary> {
-    let mut numbered: Vec<(usize, Summary)> = summaries.into_iter().enumerate().collect();
-    numbered.sort_by_key(|(_, s)| (s.first_frame, s.stream));
-    let mut place = vec![0; numbered.len()];
-    for (new, (old, _)) in numbered.iter().enumerate() {
-        place[*old] = new;
+/// Sorts the rows by first frame where they lie, and points the cases to their new places.
+fn in_order(mut summaries: Vec<Summary>, cases: &mut [Case]) -> Vec<Summary> {
+    let key = |s: &Summary| (s.first_frame, s.stream);
+    let keys: Vec<(u64, u64)> = cases.iter().map(|c| key(&summaries[c.connection])).collect();
+    summaries.sort_unstable_by_key(key); // no two connections begin with one frame
+    for (case, wanted) in cases.iter_mut().zip(keys) {
+        if let Ok(place) = summaries.binary_search_by_key(&wanted, key) {
+            case.connection = place;
+        }
     }
-    for case in cases.iter_mut() {
-        case.connection = place[case.connection];
-    }
-    cases.sort_by_key(|c| c.connection);
-    numbered.into_iter().map(|(_, s)| s).collect()
+    cases.sort_unstable_by_key(|c| c.connection);
+    summaries
 }
 
 fn judge(

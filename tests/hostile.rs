@@ -1,4 +1,7 @@
-//! Captures made to be slow or large: each costs about what as many ordinary packets cost, and holds no more memory.
+//! Captures made to be slow or large: none takes more than linear time, and what is bounded stays so.
+//!
+//! The bound on time is a coarse one, which quadratic time breaks and a busy machine does not. The cost against as many
+//! ordinary packets is printed (`-- --nocapture`); `docs/accuracy.md` has the figures, some of which are far over one.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,36 +51,41 @@ fn capture(packets: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
 }
 
 fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
+    let bytes = Cursor::new(bytes.to_vec()); // the copy is not what is timed
     let start = Instant::now();
-    let mut source = open_reader(Box::new(Cursor::new(bytes.to_vec()))).unwrap();
+    let mut source = open_reader(Box::new(bytes)).unwrap();
     let settings = Settings { limits: Limits { connections } };
     let analysis = analyze(&mut source, settings, &mut |_| {});
     (analysis, start.elapsed())
 }
 
-/// What as many ordinary packets cost, and four times that; the rest is room for a busy machine.
-fn allowed() -> Duration {
+/// What as many ordinary packets cost, the best of three.
+fn ordinary() -> Duration {
     let ordinary =
         capture((0..PACKETS).map(|n| packet(A + n / 100, 40_000, 1 + (n % 100) * 1000, 0x18, &[0x17; 1000])));
-    analysis(&ordinary, 1 << 18).1 * 4 + Duration::from_millis(1500)
+    (0..3).map(|_| analysis(&ordinary, 1 << 18).1).min().unwrap()
 }
 
-fn holds(name: &str, bytes: &[u8], allowed: Duration) -> Analysis {
+/// `times` is how many times `PACKETS` the capture holds.
+fn holds(name: &str, bytes: &[u8], ordinary: Duration, times: u32) -> Analysis {
+    let allowed = (ordinary * 4 + Duration::from_millis(1500)) * times;
     let (analysis, took) = analysis(bytes, 20_000);
-    println!("{name:44} {took:?} of {allowed:?}");
-    assert!(took <= allowed, "{name}: {took:?}, and {allowed:?} is four times an ordinary capture");
+    let ratio = took.as_secs_f64() / (ordinary * times).as_secs_f64();
+    println!("{name:46} {ratio:6.1} times ordinary, {took:?} of {allowed:?}");
+    assert!(took <= allowed, "{name}: {took:?} is more than {allowed:?}, which linear time keeps");
     analysis
 }
 
 #[test]
-fn hostile_captures_cost_what_ordinary_ones_do() {
-    let allowed = allowed();
+fn hostile_captures_take_linear_time() {
+    let ordinary = ordinary();
     let scrambled = |n: u32| n.wrapping_mul(2_654_435_761);
 
     let a = holds(
         "SYNs from as many hosts",
         &capture((0..PACKETS).map(|n| packet(n, 40_000, n, 0x02, &[]))),
-        allowed,
+        ordinary,
+        1,
     );
     assert_eq!(a.connections.len(), PACKETS as usize);
     assert_eq!(
@@ -87,23 +95,24 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
     );
 
     let overlaps = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n) % 30_000, 0x18, &[n as u8; 300]));
-    holds("overlapping segments in any order", &capture(overlaps), allowed);
+    holds("overlapping segments in any order", &capture(overlaps), ordinary, 1);
 
     let holes = (0..PACKETS).map(|n| packet(A, 40_000, n * 2, 0x18, &[1]));
-    holds("a hole between any two bytes", &capture(holes), allowed);
+    holds("a hole between any two bytes", &capture(holes), ordinary, 1);
 
     let backwards = (0..PACKETS).map(|n| packet(A, 40_000, 1_000_000 - n * 2, 0x18, &[1]));
-    holds("a stream sent backwards", &capture(backwards), allowed);
+    holds("a stream sent backwards", &capture(backwards), ordinary, 1);
 
     let a = holds(
         "nothing but resets",
         &capture((0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x14, &[]))),
-        allowed,
+        ordinary,
+        1,
     );
     assert!(a.connections.len() == 1 && a.findings.len() <= 1);
 
     let each = (0..PACKETS).map(|n| packet(A + n % 5000, 40_000, scrambled(n), 0x04, &[]));
-    holds("resets in five thousand connections", &capture(each), allowed);
+    holds("resets in five thousand connections", &capture(each), ordinary, 1);
 
     // four times as many packets: what is quadratic shows
     let drawn = (0..PACKETS * 4).map(|n| {
@@ -112,13 +121,13 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
         b[34..36].copy_from_slice(&((n % 65_535 + 1) as u16).to_be_bytes());
         b
     });
-    holds("resets of one path, no two alike", &capture(drawn), allowed * 3);
+    holds("resets of one path, no two alike", &capture(drawn), ordinary, 4);
 
     let far = (0..PACKETS).map(|n| packet(A + n / 2, 40_000, 1 + (n % 2) * 32_700, 0x18, &[0x16]));
-    holds("the first byte of a stream and one far off", &capture(far), allowed);
+    holds("the first byte of a stream and one far off", &capture(far), ordinary, 1);
 
     let reuse = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x02, &[]));
-    let a = holds("a new connection on the same port each time", &capture(reuse), allowed);
+    let a = holds("a new connection on the same port each time", &capture(reuse), ordinary, 1);
     assert_eq!(a.connections.len(), PACKETS as usize);
 
     let hello = Hello::to("example.org").records(&[1; 400]);
@@ -126,7 +135,7 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
         let at = n as usize % hello.len();
         packet(A + n / hello.len() as u32, 40_000, 1 + at as u32, 0x18, &hello[at..=at])
     });
-    let a = holds("hellos in records and segments of one byte", &capture(bytewise), allowed);
+    let a = holds("hellos in records and segments of one byte", &capture(bytewise), ordinary, 1);
     assert!(a.connections.iter().filter(|c| c.sni.as_deref() == Some("example.org")).count() > 20);
 
     let fragments = (0..PACKETS).map(|n| {
@@ -135,7 +144,7 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
         b[6..8].copy_from_slice(&(0x2000 | (n as u16 & 0xff)).to_be_bytes());
         b
     });
-    let a = holds("fragments that never end", &capture(fragments), allowed);
+    let a = holds("fragments that never end", &capture(fragments), ordinary, 1);
     assert!(a.counts.fragments_incomplete > u64::from(PACKETS) / 2);
 
     let far = (0..PACKETS).map(|n| {
@@ -146,7 +155,7 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
         b[6..8].copy_from_slice(&(0x2000u16 | 0x1ffd).to_be_bytes());
         b
     });
-    holds("fragments at the end of the longest datagram", &capture(far), allowed);
+    holds("fragments at the end of the longest datagram", &capture(far), ordinary, 1);
 
     let nested = (0..PACKETS / 4).map(|n| {
         (0..30).fold(packet(A, 40_000, n, 0x10, &[]), |inner, _| {
@@ -156,19 +165,19 @@ fn hostile_captures_cost_what_ordinary_ones_do() {
             [b, inner].concat()
         })
     });
-    let a = holds("tunnels thirty deep", &capture(nested), allowed);
+    let a = holds("tunnels thirty deep", &capture(nested), ordinary, 1);
     assert_eq!(a.connections.len(), 0);
 }
 
 #[test]
-fn hostile_files_cost_what_ordinary_ones_do() {
-    let allowed = allowed();
+fn hostile_files_take_linear_time() {
+    let ordinary = ordinary();
     let mut blocks = PcapngWriter::with(ByteOrder::Little, &[]);
     blocks.interface(LinkType::RAW, 0, &[]);
     for _ in 0..PACKETS * 4 {
         blocks.other(0x0bad_f00d, &[]);
     }
-    let a = holds("blocks of no known type", &blocks.finish(), allowed);
+    let a = holds("blocks of no known type", &blocks.finish(), ordinary, 1);
     assert_eq!(a.files[0].blocks_skipped_count, u64::from(PACKETS) * 4);
 
     let comment = "c".repeat(30_000);
@@ -179,7 +188,7 @@ fn hostile_files_cost_what_ordinary_ones_do() {
     for n in 0..u64::from(PACKETS / 20) {
         comments.packet(0, n, &bytes, len, &[BlockOption::comment(&comment)]);
     }
-    let a = holds("a long comment on each packet", &comments.finish(), allowed);
+    let a = holds("a long comment on each packet", &comments.finish(), ordinary, 1);
     assert_eq!(a.files[0].comment_count, u64::from(PACKETS / 20));
     assert!(a.files[0].comments.len() <= 100, "and only the first are kept");
 }
