@@ -204,7 +204,7 @@ impl Analyzer {
         }
         let so_far: Vec<Verdict> = verdicts.iter().map(|(v, _)| *v).collect();
         for finding in find_unseen(&cases, &connections, &so_far) {
-            verdicts[finding.connection] = verdict_of(&finding);
+            verdicts[finding.connections[0]] = verdict_of(&finding);
             findings.push(finding);
         }
         findings.sort_by(|a, b| {
@@ -280,6 +280,11 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
 }
 
 impl Analysis {
+    /// Wireshark's numbers of the streams that a finding is about.
+    pub fn streams(&self, f: &Finding) -> Vec<u64> {
+        f.connections.iter().map(|c| self.connections[*c].stream).collect()
+    }
+
     /// Whether some input could not be read to its end.
     pub fn is_partial(&self) -> bool {
         self.files.iter().any(|f| !matches!(f.ended, End::Complete | End::Open))

@@ -102,13 +102,19 @@ impl Trigger {
     }
 }
 
-/// What a reset's finding claims to have happened to the packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a finding claims to have been done: the mechanisms of the JSON contract, by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mechanism {
     /// A packet that no endpoint sent.
     Injected,
     /// A packet of an endpoint, rewritten on its way.
     RewrittenInPath,
+    /// A cap by dropping what exceeds a token bucket.
+    Policed,
+    /// A cap by delaying what exceeds a rate.
+    Shaped,
+    /// A cap, by what kind of box cannot be told.
+    RateLimitedUnknown,
 }
 
 impl Mechanism {
@@ -117,8 +123,47 @@ impl Mechanism {
         match self {
             Self::Injected => "injected",
             Self::RewrittenInPath => "rewritten_in_path",
+            Self::Policed => "policed",
+            Self::Shaped => "shaped",
+            Self::RateLimitedUnknown => "rate_limited_unknown",
         }
     }
+}
+
+/// What interference depends on, as far as controls tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyedOn {
+    /// The name: other names on the same servers were left alone.
+    Sni,
+    /// The server: other names on it fare the same.
+    Server,
+    /// The port: every server on it fares the same.
+    Port,
+    /// Any data, whatever it says.
+    AnyData,
+}
+
+impl KeyedOn {
+    /// The name that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sni => "sni",
+            Self::Server => "server",
+            Self::Port => "port",
+            Self::AnyData => "any_data",
+        }
+    }
+}
+
+/// A cap on the rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cap {
+    /// The rate in bit/s of IP packets.
+    pub rate_bps: f64,
+    /// The interval that the rate lies in, at 95%.
+    pub interval_bps: [f64; 2],
+    /// How many bytes may pass at once, where it can be told.
+    pub burst_bytes: Option<u64>,
 }
 
 /// A finding.
@@ -132,10 +177,16 @@ pub struct Finding {
     pub family: Option<String>,
     /// A pattern that a family is known for, but that others may send too.
     pub looks_like: Option<String>,
-    /// The connection, by its place in the capture's list.
-    pub connection: usize,
-    /// What set it off.
-    pub trigger: Trigger,
+    /// The connections, by their places in the capture's list; at least one, in order.
+    pub connections: Vec<usize>,
+    /// What set it off, where something did.
+    pub trigger: Option<Trigger>,
+    /// What it depends on, where controls tell.
+    pub keyed_on: Option<KeyedOn>,
+    /// How likely chance alone sets target and control so far apart.
+    pub p_value: Option<f64>,
+    /// The cap, of a finding about one.
+    pub cap: Option<Cap>,
     /// Which way the packets went; `None` for both.
     pub direction: Option<Direction>,
     /// The deciding packets, in order.
@@ -144,6 +195,8 @@ pub struct Finding {
     pub at: Timestamp,
     /// Routers between the device and the point of capture, where the packets tell.
     pub hops: Option<u8>,
+    /// Log-odds before any evidence.
+    pub prior: f64,
     /// Probability that the claim is true, given the evidence and the prior.
     pub confidence: f64,
     /// The level, after the gates.
@@ -152,6 +205,13 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// The innocent causes.
     pub alternatives: Vec<Alternative>,
+}
+
+impl Finding {
+    /// Whether it says something of this connection.
+    pub fn concerns(&self, connection: usize) -> bool {
+        self.connections.binary_search(&connection).is_ok()
+    }
 }
 
 /// What is said of one connection.

@@ -8,4 +8,4 @@ pub mod registry;
 pub mod reset;
 pub mod weights;
 
-pub use finding::{Alternative, Evidence, Finding, Level, Mechanism, Trigger, Verdict};
+pub use finding::{Alternative, Cap, Evidence, Finding, KeyedOn, Level, Mechanism, Trigger, Verdict};

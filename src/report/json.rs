@@ -13,7 +13,7 @@ use super::{Capture, wireshark_filter};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint};
 use crate::detect::registry;
-use crate::detect::{Alternative, Evidence, Finding};
+use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Trigger};
 use crate::measure::Summary;
 use crate::wire::tls::Alert;
 
@@ -143,11 +143,12 @@ struct JsonFinding<'a> {
     looks_like: Option<&'a str>,
     connections: Vec<String>,
     sni: Option<&'a str>,
-    trigger: &'static str,
+    trigger: Option<&'static str>,
     keyed_on: Option<&'static str>,
     direction: Option<&'static str>,
     frames: &'a [u64],
     at_ns: i64,
+    p_value: Option<f64>,
     rate_bps: Option<f64>,
     rate_interval_bps: Option<[f64; 2]>,
     burst_bytes: Option<u64>,
@@ -363,7 +364,9 @@ fn connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item
     let a = &c.analysis;
     let mut of_connection: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (f, finding) in a.findings.iter().enumerate() {
-        of_connection.entry(finding.connection).or_default().push(ids.finding(n, f));
+        for connection in &finding.connections {
+            of_connection.entry(*connection).or_default().push(ids.finding(n, f));
+        }
     }
     a.connections.iter().zip(&a.verdicts).enumerate().map(move |(i, (s, (verdict, why)))| {
         let findings = of_connection.remove(&i).unwrap_or_default();
@@ -442,7 +445,7 @@ fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = 
 }
 
 fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Finding) -> JsonFinding<'a> {
-    let connection = &c.analysis.connections[f.connection];
+    let connection = &c.analysis.connections[f.connections[0]];
     let rule = registry::find(f.code);
     JsonFinding {
         id: ids.finding(n, i),
@@ -453,23 +456,24 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
         mechanism: f.mechanism.name(),
         family: f.family.as_deref(),
         looks_like: f.looks_like.as_deref(),
-        connections: vec![ids.connection(n, f.connection)],
+        connections: f.connections.iter().map(|i| ids.connection(n, *i)).collect(),
         sni: connection.sni.as_deref(),
-        trigger: f.trigger.name(),
-        keyed_on: None,
+        trigger: f.trigger.map(Trigger::name),
+        keyed_on: f.keyed_on.map(KeyedOn::name),
         direction: f.direction.map(Direction::name),
         frames: &f.frames,
         at_ns: f.at.ns(),
-        rate_bps: None,
-        rate_interval_bps: None,
-        burst_bytes: None,
+        p_value: f.p_value,
+        rate_bps: f.cap.map(|c| c.rate_bps),
+        rate_interval_bps: f.cap.map(|c| c.interval_bps),
+        burst_bytes: f.cap.and_then(|c| c.burst_bytes),
         hops: f.hops,
-        prior_log_odds: crate::detect::weights::PRIOR,
+        prior_log_odds: f.prior,
         confidence: (f.confidence * 1e4).round() / 1e4,
         level: f.level.name(),
         evidence: f.evidence.iter().map(json_evidence).collect(),
         alternatives: f.alternatives.iter().map(json_alternative).collect(),
-        wireshark: wireshark_filter(connection.stream, &f.frames),
+        wireshark: wireshark_filter(&c.analysis.streams(f), &f.frames),
     }
 }
 

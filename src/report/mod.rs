@@ -3,6 +3,7 @@
 pub mod json;
 pub mod names;
 pub mod quality;
+pub mod says;
 pub mod style;
 pub mod text;
 pub mod units;
@@ -34,11 +35,12 @@ impl Capture {
     }
 }
 
-/// The Wireshark display filter that selects some frames of a stream.
-pub fn wireshark_filter(stream: u64, frames: &[u64]) -> String {
-    if frames.is_empty() {
-        return format!("tcp.stream eq {stream}");
-    }
-    let list: Vec<String> = frames.iter().map(u64::to_string).collect();
-    format!("tcp.stream eq {stream} && frame.number in {{{}}}", list.join(", "))
+/// The Wireshark display filter that selects some frames of some streams.
+pub fn wireshark_filter(streams: &[u64], frames: &[u64]) -> String {
+    let list = |n: &[u64]| n.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let of = match streams {
+        [one] => format!("tcp.stream eq {one}"),
+        several => format!("tcp.stream in {{{}}}", list(several)),
+    };
+    if frames.is_empty() { of } else { format!("{of} && frame.number in {{{}}}", list(frames)) }
 }

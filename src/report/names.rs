@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Capture;
 use super::units::thousands;
 use crate::base::text::Untrusted;
-use crate::detect::{Level, Verdict};
+use crate::detect::{Level, Trigger, Verdict};
 
 /// What happened to the connections that asked for one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +81,10 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
             }
         }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
-            let name = a.connections[f.connection].name().filter(|_| f.trigger.has_name());
-            if let Some(row) = name.and_then(|n| by_name.get_mut(n)) {
-                row.reset_after_name += 1;
+            for c in f.connections.iter().filter(|_| f.trigger.is_some_and(Trigger::has_name)) {
+                if let Some(row) = a.connections[*c].name().and_then(|n| by_name.get_mut(n)) {
+                    row.reset_after_name += 1;
+                }
             }
         }
     }

@@ -4,14 +4,13 @@ use std::io::{self, Write};
 
 use super::names::{self, NameRow};
 use super::quality::notes;
+use super::says::{prior, says};
 use super::style::Style;
 use super::units::{bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
-
-use crate::base::Direction;
+use crate::analysis::Analysis;
 use crate::base::text::{Own, Sentence, Untrusted};
-use crate::detect::{Finding, Level, Verdict, registry, weights};
-use crate::measure::Summary;
+use crate::detect::{Finding, Level, Verdict, registry};
 
 /// How to write it.
 #[derive(Clone, Copy, Debug)]
@@ -192,7 +191,7 @@ fn write_findings(capture: &Capture, several: bool, o: Options, out: &mut dyn Wr
     writeln!(out, "{}", o.style.bold(&format!("Findings{of}, worst first")))?;
     let shown = if o.verbose { findings.len() } else { FINDINGS_SHOWN };
     for (n, f) in findings.iter().take(shown).enumerate() {
-        write_finding(n + 1, f, &capture.analysis.connections[f.connection], o, out)?;
+        write_finding(n + 1, f, &capture.analysis, o, out)?;
     }
     if findings.len() > shown {
         let rest = &findings[shown..];
@@ -202,7 +201,7 @@ fn write_findings(capture: &Capture, several: bool, o: Options, out: &mut dyn Wr
     Ok(())
 }
 
-fn write_finding(n: usize, f: &Finding, c: &Summary, o: Options, out: &mut dyn Write) -> io::Result<()> {
+fn write_finding(n: usize, f: &Finding, a: &Analysis, o: Options, out: &mut dyn Write) -> io::Result<()> {
     let s = o.style;
     let rule = registry::find(f.code).map_or("", |r| r.name);
     let level = match f.level {
@@ -210,13 +209,9 @@ fn write_finding(n: usize, f: &Finding, c: &Summary, o: Options, out: &mut dyn W
         _ => s.alarm(f.level.name()),
     };
     writeln!(out, "{n}. {level} {} {rule}, probability {}", f.code, percent(f.confidence))?;
-    writeln!(out, "{}", s.wrapped("   ", "   ", &says(f, c, o.addresses)))?;
-    let prior = "before any evidence: most resets are an endpoint's own";
-    writeln!(
-        out,
-        "{}",
-        s.wrapped(&format!("   prior   {:+5.1}  ", weights::PRIOR), "                  ", prior)
-    )?;
+    writeln!(out, "{}", s.wrapped("   ", "   ", &says(f, a, o.addresses)))?;
+    let prior = prior(f);
+    writeln!(out, "{}", s.wrapped(&format!("   prior   {:+5.1}  ", f.prior), "                  ", prior))?;
     for e in f.evidence.iter().filter(|e| e.log_odds > 0.0) {
         let at =
             if e.frames.is_empty() { String::new() } else { format!(" [{}]", frames(&sorted(&e.frames))) };
@@ -242,7 +237,7 @@ fn write_finding(n: usize, f: &Finding, c: &Summary, o: Options, out: &mut dyn W
         let text = format!("{}: {}", a.cause, a.why);
         writeln!(out, "{}", s.wrapped("   against   0.0  ", "                  ", &text))?;
     }
-    let filter = wireshark_filter(c.stream, &f.frames);
+    let filter = wireshark_filter(&a.streams(f), &f.frames);
     writeln!(out, "   {}", s.dim(&format!("Wireshark: {filter}")))?;
     writeln!(out)
 }
@@ -257,63 +252,6 @@ fn sorted(frames: &[u64]) -> Vec<u64> {
 /// A probability as people read it; never a certainty.
 pub fn percent(p: f64) -> String {
     if p >= 0.999 { "over 99.9%".to_owned() } else { format!("{:.0}%", p * 100.0) }
-}
-
-/// The finding in plain words.
-fn says(f: &Finding, c: &Summary, addresses: bool) -> String {
-    let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
-    let between = if addresses { format!(" ({} to {})", c.client, c.server) } else { String::new() };
-    let control = if f.trigger.has_name() && c.name().is_some() {
-        " Whether the name was the cause takes a control: the same server asked for another name."
-    } else {
-        ""
-    };
-    let when = f.trigger.words();
-    let at = match &f.frames[..] {
-        [] => format!("stream {}", c.stream),
-        [one] => format!("stream {}, frame {one}", c.stream),
-        several => format!("stream {}, frames {}", c.stream, frames(several)),
-    };
-    match f.code {
-        "RST002" => {
-            return format!(
-                "The connection to {name}{between} ({at}) was reset {when} by a packet that may be the server's answer, turned into a reset on its way.{control}"
-            );
-        }
-        "RST003" => {
-            let (victim, other) = match f.direction {
-                Some(Direction::ToServer) => ("server", "client"),
-                _ => ("client", "server"),
-            };
-            let was = if f.level == Level::Possible { "may have been" } else { "was" };
-            return format!(
-                "The {victim} of the connection to {name}{between} ({at}) {was} sent a reset {when} that the {other} did not send. The packet itself did not pass this point of capture; what that end did next shows it.{control}"
-            );
-        }
-        _ => {}
-    }
-    let n = f.frames.len();
-    let packets = if n == 1 { "a packet".to_owned() } else { format!("{n} packets") };
-    let claims = if n == 1 { "claims" } else { "claim" };
-    let (origin, it) = match f.direction {
-        Some(d) => (format!("the {}", d.sender()), "it"),
-        None => ("either end".to_owned(), "them"),
-    };
-    let was = match (f.level, n) {
-        (Level::Possible, _) => "may not have been",
-        (_, 1) => "was not",
-        _ => "were not",
-    };
-    let by = format!("{packets} that {claims} to come from {origin} and {was} sent by {it}");
-    let family = match (&f.family, &f.looks_like) {
-        (Some(name), _) => format!(" Family: {name}."),
-        (None, Some(name)) => format!(" The pattern is known from: {name}; others may send it too."),
-        (None, None) => String::new(),
-    };
-    let hops = f.hops.map_or(String::new(), |h| {
-        format!(" Their TTL places the device about {h} hops from the point of capture.")
-    });
-    format!("The connection to {name}{between} ({at}) was reset {when} by {by}.{family}{hops}{control}")
 }
 
 fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<()> {
