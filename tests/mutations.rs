@@ -8,7 +8,8 @@ use pinchpoint::testkit::conversation::{Conversation, capture};
 use pinchpoint::testkit::fixture::reset_after_hello;
 use pinchpoint::testkit::fuzz;
 use pinchpoint::testkit::pcap::PcapWriter;
-use pinchpoint::testkit::scenario::{KINDS, Place, Rng};
+use pinchpoint::testkit::rng::Rng;
+use pinchpoint::testkit::scripts::{KINDS, Place};
 use pinchpoint::testkit::tls::{Hello, server_flight_12, server_flight_13};
 
 /// Flips, cuts, repeats and inserts, a few at a time.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use pinchpoint::testkit::conversation::{Conversation, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
-use pinchpoint::testkit::scenario::{KINDS, Place};
+use pinchpoint::testkit::scripts::{KINDS, Place};
 use serde_json::Value;
 
 const SCHEMA: &str = include_str!("../docs/pinchpoint-1.schema.json");

@@ -15,7 +15,7 @@ use pinchpoint::base::Span;
 use pinchpoint::capture::LinkType;
 use pinchpoint::testkit::conversation::{Conversation, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
-use pinchpoint::testkit::scenario::{KINDS, Place};
+use pinchpoint::testkit::scripts::{KINDS, Place};
 use serde_json::Value;
 
 const FIELDS: [&str; 15] = [

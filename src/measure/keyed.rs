@@ -190,7 +190,7 @@ mod tests {
     /// Seeded, so that every run asks the same: on chance paths a few abstain, and none may be wrong.
     #[test]
     fn an_unknown_key_is_solved_from_a_few_resets() {
-        let mut rng = crate::testkit::scenario::Rng::new(13);
+        let mut rng = crate::testkit::rng::Rng::new(13);
         let mut address = || {
             let [a, b, c, d, ..] = rng.next_u64().to_le_bytes();
             Ipv4Addr::new(a, b, c, d)
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn random_resets_solve_to_nothing_that_matches() {
-        let mut rng = crate::testkit::scenario::Rng::new(17);
+        let mut rng = crate::testkit::rng::Rng::new(17);
         let mut word = || u16::try_from(rng.range(1, 65_536)).unwrap();
         let mut claimed = 0;
         for _ in 0..2_000 {

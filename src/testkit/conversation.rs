@@ -3,6 +3,7 @@
 //! A script, no TCP: whoever writes one says what each end sends and when. The bytes are whole Ethernet frames with
 //! right checksums, and each is marked genuine or forged, so that a capture made of them comes with its truth.
 
+use super::packet::{Segment, ethernet};
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::wire::tcp::Flags;
 use std::net::IpAddr;
@@ -193,7 +194,7 @@ impl Conversation {
         let bare_reset = flags == Flags::RST;
         let syn = flags.has(Flags::SYN);
         let timestamps = from.timestamps && to.timestamps && !bare_reset;
-        let packet = Packet {
+        let packet = Segment {
             seq: from.next,
             ack: if flags.has(Flags::ACK) { from.seen } else { 0 },
             flags,
@@ -210,7 +211,7 @@ impl Conversation {
             options: options(syn, timestamps.then_some(u32::try_from(since).unwrap_or(0))),
             payload,
         };
-        let bytes = packet.bytes(from.endpoint, to.endpoint);
+        let bytes = ethernet(&packet.ip(from.endpoint, to.endpoint));
         let moved =
             u32::try_from(payload.len()).unwrap_or(0) + u32::from(syn) + u32::from(flags.has(Flags::FIN));
         from.next = from.next.wrapping_add(moved);
@@ -247,7 +248,7 @@ impl Conversation {
         let now = self.now;
         let (from, to) = self.ends(direction);
         let add = |n: u32, offset: i32| n.wrapping_add_signed(offset);
-        let packet = Packet {
+        let packet = Segment {
             seq: add(from.next, forged.seq_offset),
             ack: if forged.flags.has(Flags::ACK) { add(to.next, forged.ack_offset) } else { 0 },
             flags: forged.flags,
@@ -258,7 +259,7 @@ impl Conversation {
             options: Vec::new(),
             payload: &forged.payload,
         };
-        let bytes = packet.bytes(from.endpoint, to.endpoint);
+        let bytes = ethernet(&packet.ip(from.endpoint, to.endpoint));
         self.frames.push(Recorded {
             at: now,
             bytes,
@@ -315,82 +316,4 @@ fn options(syn: bool, timestamp: Option<u32>) -> Vec<u8> {
         o.push(1);
     }
     o
-}
-
-struct Packet<'a> {
-    seq: u32,
-    ack: u32,
-    flags: Flags,
-    ttl: u8,
-    ip_id: u16,
-    df: bool,
-    window: u16,
-    options: Vec<u8>,
-    payload: &'a [u8],
-}
-
-impl Packet<'_> {
-    fn bytes(&self, src: Endpoint, dst: Endpoint) -> Vec<u8> {
-        let header_len = 20 + self.options.len();
-        let mut tcp = Vec::with_capacity(header_len + self.payload.len());
-        tcp.extend(src.port.to_be_bytes());
-        tcp.extend(dst.port.to_be_bytes());
-        tcp.extend(self.seq.to_be_bytes());
-        tcp.extend(self.ack.to_be_bytes());
-        let offset = u16::try_from(header_len / 4).unwrap_or(5) << 12;
-        tcp.extend((offset | self.flags.0).to_be_bytes());
-        tcp.extend(self.window.to_be_bytes());
-        tcp.extend([0; 4]);
-        tcp.extend(&self.options);
-        tcp.extend(self.payload);
-        let len = u16::try_from(tcp.len()).unwrap_or(u16::MAX);
-        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
-        let (ip, pseudo) = match (src.addr, dst.addr) {
-            (IpAddr::V4(s), IpAddr::V4(d)) => {
-                frame.extend([0x08, 0]);
-                let mut ip = vec![0x45, 0];
-                ip.extend((20 + len).to_be_bytes());
-                ip.extend(self.ip_id.to_be_bytes());
-                ip.extend([if self.df { 0x40 } else { 0 }, 0, self.ttl, 6, 0, 0]);
-                ip.extend(s.octets());
-                ip.extend(d.octets());
-                let sum = checksum(&[&ip]);
-                ip[10..12].copy_from_slice(&sum);
-                (ip, [&s.octets()[..], &d.octets(), &[0, 6], &len.to_be_bytes()].concat())
-            }
-            (s, d) => {
-                let octets = |a: IpAddr| match a {
-                    IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
-                    IpAddr::V6(a) => a.octets(),
-                };
-                frame.extend([0x86, 0xdd]);
-                let mut ip = vec![0x60, 0, 0, 0];
-                ip.extend(len.to_be_bytes());
-                ip.extend([6, self.ttl]);
-                ip.extend(octets(s));
-                ip.extend(octets(d));
-                (ip, [&octets(s)[..], &octets(d), &[0, 0], &len.to_be_bytes(), &[0, 0, 0, 6]].concat())
-            }
-        };
-        let sum = checksum(&[&pseudo, &tcp]);
-        tcp[16..18].copy_from_slice(&sum);
-        frame.extend(ip);
-        frame.extend(tcp);
-        frame
-    }
-}
-
-/// The Internet checksum; every part but the last is of even length.
-fn checksum(parts: &[&[u8]]) -> [u8; 2] {
-    let mut sum: u64 = 0;
-    for part in parts {
-        for pair in part.chunks(2) {
-            sum += u64::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));
-        }
-    }
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    let complement = !u16::try_from(sum).unwrap_or(0);
-    complement.to_be_bytes()
 }

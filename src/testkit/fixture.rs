@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::conversation::{Conversation, Forged, Peer, capture};
 use super::pcap::{BlockOption, PcapngWriter};
-use super::scenario::Rng;
+use super::rng::Rng;
 use super::tls::{Hello, server_flight_13};
 use crate::base::Direction::{ToClient, ToServer};
 use crate::base::{Span, Timestamp};

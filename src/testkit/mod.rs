@@ -3,6 +3,10 @@
 pub mod conversation;
 pub mod fixture;
 pub mod fuzz;
+pub mod matrix;
+pub mod packet;
+pub mod path;
 pub mod pcap;
-pub mod scenario;
+pub mod rng;
+pub mod scripts;
 pub mod tls;

@@ -8,47 +8,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::conversation::{Conversation, Forged, Numbering, Peer};
+use super::rng::Rng;
 use super::tls::{Hello, server_flight_13};
 use crate::base::Direction::{ToClient, ToServer};
 use crate::base::{Span, Timestamp};
 use crate::wire::tcp::Flags;
-
-/// Small, seeded, and the same on every machine (`SplitMix64`).
-#[derive(Clone, Copy, Debug)]
-pub struct Rng(u64);
-
-impl Rng {
-    /// A generator that begins with `seed`.
-    pub const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next 64 bits.
-    pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number from `low` to below `high`.
-    pub fn range(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next_u64() % (high - low).max(1)
-    }
-
-    fn byte(&mut self, low: u8, high: u8) -> u8 {
-        u8::try_from(self.range(low.into(), high.into())).unwrap_or(low)
-    }
-
-    fn word(&mut self) -> u16 {
-        u16::try_from(self.next_u64() & 0xffff).unwrap_or(1).max(1)
-    }
-
-    fn ms(&mut self, low: u64, high: u64) -> Span {
-        Span::from_ns(i64::try_from(self.range(low * 1_000_000, high * 1_000_000)).unwrap_or(0))
-    }
-}
 
 /// What a script is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use pinchpoint::capture::{LinkType, open_reader};
 use pinchpoint::detect::{Level, Verdict};
 use pinchpoint::testkit::conversation::{Conversation, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
-use pinchpoint::testkit::scenario::{Class, KINDS, Place};
+use pinchpoint::testkit::scripts::{Class, KINDS, Place};
 
 const SEEDS: u64 = 40;
 

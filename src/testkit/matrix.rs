@@ -1,0 +1,493 @@
+//! All scenarios played, captured, analysed and scored against their truth.
+//!
+//! What is scored is a connection as one capture shows it: was something done to it that the capture can show, and was
+//! that said, something else, or nothing. A claim is a finding at `likely` or above.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::path::boxes::What;
+use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
+use super::path::scenario::{self, Class, Scenario};
+use super::path::world::play;
+use crate::analysis::{Analysis, Settings, analyze};
+use crate::capture::open_reader;
+use crate::detect::registry::{self, RULES};
+use crate::detect::{Finding, Level};
+
+/// A scenario ready to be played: the file's stem, what sets the variant apart, and the scenario.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// What the sweep put in.
+    pub variant: String,
+    /// The scenario.
+    pub scenario: Scenario,
+}
+
+/// All scenarios of a folder, in order of name.
+///
+/// # Errors
+/// What is wrong with a file.
+pub fn load(folder: &Path) -> Result<Vec<Entry>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    files.sort();
+    let mut entries = Vec::new();
+    for path in files {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path)?;
+        for (variant, scenario) in scenario::read(&path.display().to_string(), &text)? {
+            entries.push(Entry { name: name.clone(), variant, scenario });
+        }
+    }
+    Ok(entries)
+}
+
+/// One connection in one capture: what is true of it and what was said, under one rule.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The rule that the truth asks for, or that was claimed without truth.
+    pub rule: &'static str,
+    /// The scenario.
+    pub scenario: String,
+    /// The variant.
+    pub variant: String,
+    /// The seed.
+    pub seed: u64,
+    /// Where it was captured.
+    pub vantage: String,
+    /// The client's port.
+    pub port: u16,
+    /// What the scenario is for this rule; `Positive` only if it was done to this very connection.
+    pub class: Class,
+    /// What was said.
+    pub said: Said,
+    /// The probability given for it.
+    pub confidence: f64,
+    /// The rate claimed over the true one.
+    pub rate: Option<f64>,
+    /// The depth claimed over the true one.
+    pub burst: Option<f64>,
+}
+
+/// What was said of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// Nothing of this kind.
+    Nothing,
+    /// A pointer.
+    Pointer,
+    /// A claim of this kind, but of another mechanism.
+    Other,
+    /// A claim of what is true; or, where nothing is, any claim.
+    Claim,
+}
+
+/// Frames of forged resets: found, missed, and claimed though they are none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frames {
+    /// Forged, in the capture, and claimed.
+    pub found: u64,
+    /// Forged, in the capture, and not claimed.
+    pub missed: u64,
+    /// Claimed, and an end's own.
+    pub wrong: u64,
+}
+
+/// What a rule may not fall under.
+struct Bound {
+    rule: &'static str,
+    precision: f64,
+    recall: f64,
+    /// Whether a pointer counts as found: a rule that claims nothing by itself.
+    pointers: bool,
+    /// Share of innocent connections that may be claimed.
+    false_claims: f64,
+}
+
+const BOUNDS: &[Bound] = &[
+    Bound { rule: "RST001", precision: 0.99, recall: 0.95, pointers: false, false_claims: 0.0 },
+    Bound { rule: "RST002", precision: 0.99, recall: 0.5, pointers: true, false_claims: 0.0 },
+    Bound { rule: "RST003", precision: 0.99, recall: 0.3, pointers: true, false_claims: 0.0 },
+];
+
+/// What a matrix gave.
+#[derive(Debug, Default)]
+pub struct Scores {
+    /// Each connection of each capture, under each rule that it is about.
+    pub outcomes: Vec<Outcome>,
+    /// The frames of forged resets.
+    pub frames: Frames,
+    /// Connections simulated.
+    pub connections: u64,
+    /// Captures analysed.
+    pub captures: u64,
+    /// Frames in them.
+    pub packets: u64,
+}
+
+/// Plays `seeds` seeds of each entry (at most as many as it asks for) on two threads, and scores them. The result does not
+/// depend on the threads.
+pub fn run(entries: &[Entry], seeds: u64, base: u64) -> Scores {
+    let jobs: Vec<(usize, u64)> = entries
+        .iter()
+        .enumerate()
+        .flat_map(|(n, e)| (0..e.scenario.seeds.min(seeds)).map(move |s| (n, base + s * 7919)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, Scores>> = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((n, seed)) = jobs.get(i) else { return };
+                    let scores = score(&entries[*n], *seed);
+                    if let Ok(mut done) = done.lock() {
+                        done.insert(i, scores);
+                    }
+                }
+            });
+        }
+    });
+    let mut all = Scores::default();
+    for (_, s) in done.into_inner().unwrap_or_default() {
+        all.outcomes.extend(s.outcomes);
+        all.frames.found += s.frames.found;
+        all.frames.missed += s.frames.missed;
+        all.frames.wrong += s.frames.wrong;
+        all.connections += s.connections;
+        all.captures += s.captures;
+        all.packets += s.packets;
+    }
+    all
+}
+
+/// Plays and scores one seed of one entry.
+pub fn score(entry: &Entry, seed: u64) -> Scores {
+    let run = play(&entry.scenario, seed);
+    let mut scores = Scores { connections: run.connections.len() as u64, ..Scores::default() };
+    for how in &entry.scenario.capture {
+        let Captured { file, truth } = capture(&run, how, seed);
+        let Ok(mut source) = open_reader(Box::new(std::io::Cursor::new(file))) else { continue };
+        let analysis = analyze(&mut source, Settings::default(), &mut |_| {});
+        scores.captures += 1;
+        scores.packets += analysis.counts.frames;
+        count_frames(&truth, &analysis, &mut scores.frames);
+        for (port, c) in truth.connections.iter().filter(|(_, c)| c.frames > 0) {
+            outcomes(entry, seed, &how.name(), &truth, *port, c, &analysis, &mut scores.outcomes);
+        }
+    }
+    scores
+}
+
+fn count_frames(truth: &Truth, analysis: &Analysis, n: &mut Frames) {
+    let said: BTreeSet<u64> = analysis
+        .findings
+        .iter()
+        .filter(|f| f.level >= Level::Likely && f.code == "RST001")
+        .flat_map(|f| f.frames.iter().copied())
+        .collect();
+    let forged: BTreeSet<u64> =
+        truth.frames.iter().filter(|f| f.reset && f.origin == "forged").map(|f| f.frame).collect();
+    n.found += forged.intersection(&said).count() as u64;
+    n.missed += forged.difference(&said).count() as u64;
+    n.wrong += said.difference(&forged).count() as u64;
+}
+
+/// Packets that a cap must have befallen before anything can be said of it (Flach et al. 2016 ask for as many losses).
+const CAPPED: u64 = 15;
+
+/// The rules under which something was done to this connection, as far as this capture can show it, and the mechanisms
+/// that say so.
+fn expected(truth: &Truth, port: u16, c: &ConnectionTruth) -> Vec<(&'static str, &'static [&'static str])> {
+    let mut all: Vec<(&'static str, &'static [&'static str])> = Vec::new();
+    let reset = |origin: &str| truth.frames.iter().any(|f| f.port == port && f.reset && f.origin == origin);
+    if reset("forged") {
+        all.push(("RST001", &["injected"]));
+    } else if c.count(What::Forged) > 0 {
+        all.push(("RST003", &["injected"]));
+    }
+    if reset("rewritten") {
+        all.push(("RST002", &["rewritten_in_path", "injected"]));
+    }
+    if c.count(What::Policed) >= CAPPED {
+        all.push(("CAP001", &["policed"]));
+    }
+    if c.count(What::Shaped) >= CAPPED * 2 {
+        all.push(("CAP002", &["shaped"]));
+    }
+    all.retain(|(code, _)| registry::find(code).is_some());
+    all
+}
+
+#[allow(clippy::too_many_arguments)] // one connection, with all that it is known by
+fn outcomes(
+    entry: &Entry,
+    seed: u64,
+    vantage: &str,
+    truth: &Truth,
+    port: u16,
+    c: &ConnectionTruth,
+    analysis: &Analysis,
+    out: &mut Vec<Outcome>,
+) {
+    let here: BTreeSet<usize> = analysis
+        .connections
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.client.port == port || s.server.port == port)
+        .map(|(n, _)| n)
+        .collect();
+    let findings: Vec<&Finding> =
+        analysis.findings.iter().filter(|f| f.connections.iter().any(|c| here.contains(c))).collect();
+    let expected = expected(truth, port, c);
+    let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
+    let mut kinds_done = BTreeSet::new();
+    let outcome = |rule, class, said, f: Option<&Finding>| {
+        let cap = |get: fn(&Finding) -> Option<f64>, true_one: Option<f64>| {
+            Some(f.and_then(get)? / true_one.filter(|_| class == Class::Positive)?)
+        };
+        Outcome {
+            rule,
+            scenario: entry.name.clone(),
+            variant: entry.variant.clone(),
+            seed,
+            vantage: vantage.to_owned(),
+            port,
+            class,
+            said,
+            confidence: f.map_or(0.02, |f| f.confidence),
+            rate: cap(|f| f.cap.map(|c| c.rate_bps), c.cap.map(|c| c.0)),
+            burst: cap(|f| f.cap.and_then(|c| c.burst_bytes).map(|b| b as f64), c.cap.map(|c| c.1)),
+        }
+    };
+    for (rule, mechanisms) in &expected {
+        let kind = kind_of(rule);
+        kinds_done.insert(kind);
+        let said = |f: &Finding| match f.level {
+            Level::Possible => Said::Pointer,
+            _ if mechanisms.contains(&f.mechanism.name()) => Said::Claim,
+            _ => Said::Other,
+        };
+        let of_kind = findings.iter().filter(|f| kind_of(f.code) == kind).map(|f| (said(f), *f));
+        let best = of_kind.max_by(|a, b| a.0.cmp(&b.0).then(a.1.confidence.total_cmp(&b.1.confidence)));
+        let (said, f) = best.map_or((Said::Nothing, None), |(said, f)| (said, Some(f)));
+        out.push(outcome(rule, Class::Positive, said, f));
+    }
+    // and everything that was not done: under the rules that the scenario is about, and under those that were claimed
+    let about: BTreeMap<&str, Class> =
+        entry.scenario.covers.iter().map(|c| (c.rule.as_str(), c.class)).collect();
+    let mut judged = BTreeSet::new();
+    for rule in RULES.iter().filter(|r| !kinds_done.contains(r.kind)) {
+        let of_rule = findings.iter().filter(|f| f.code == rule.code);
+        let best = of_rule.max_by(|a, b| a.level.cmp(&b.level).then(a.confidence.total_cmp(&b.confidence)));
+        let class = about.get(rule.code).copied();
+        let kind_is_covered = RULES.iter().any(|r| r.kind == rule.kind && about.contains_key(r.code));
+        if class.is_none() && best.is_none() && (kind_is_covered || !judged.insert(rule.kind)) {
+            continue;
+        }
+        let said = match best {
+            Some(f) if f.level >= Level::Likely => Said::Claim,
+            Some(_) => Said::Pointer,
+            None => Said::Nothing,
+        };
+        // in a scenario with victims, the others are controls
+        let class = class.filter(|c| *c != Class::Positive).unwrap_or(Class::Benign);
+        out.push(outcome(rule.code, class, said, best.copied()));
+    }
+}
+
+impl Scores {
+    /// Of the claims under a rule, the share that is true: right claims, and all.
+    pub fn precision(&self, rule: &str) -> (u64, u64) {
+        let claims = |o: &&Outcome| o.rule == rule && matches!(o.said, Said::Claim | Said::Other);
+        let all = self.outcomes.iter().filter(claims).count() as u64;
+        let right = |o: &&Outcome| o.class == Class::Positive && o.said == Said::Claim;
+        (self.outcomes.iter().filter(claims).filter(right).count() as u64, all)
+    }
+
+    /// Of what was done under a rule, the share that was claimed; with pointers for a rule that gives pointers only.
+    pub fn recall(&self, rule: &str, pointers: bool) -> (u64, u64) {
+        let done = |o: &&Outcome| o.rule == rule && o.class == Class::Positive;
+        let found = |o: &&Outcome| o.said == Said::Claim || pointers && o.said == Said::Pointer;
+        let all = self.outcomes.iter().filter(done).count() as u64;
+        (self.outcomes.iter().filter(done).filter(found).count() as u64, all)
+    }
+
+    /// Connections to which nothing was done under a rule, claimed all the same, of how many.
+    pub fn false_claims(&self, rule: &str) -> (u64, u64) {
+        let innocent = |o: &&Outcome| o.rule == rule && o.class != Class::Positive;
+        let all = self.outcomes.iter().filter(innocent).count() as u64;
+        (self.outcomes.iter().filter(innocent).filter(|o| o.said >= Said::Other).count() as u64, all)
+    }
+
+    /// Mean squared distance of stated probability and truth.
+    pub fn brier(&self, kind: &str) -> f64 {
+        let of_kind = self.of_kind(kind);
+        let sum: f64 = of_kind.iter().map(|(p, truth)| (p - f64::from(u8::from(*truth))).powi(2)).sum();
+        sum / of_kind.len().max(1) as f64
+    }
+
+    fn of_kind(&self, kind: &str) -> Vec<(f64, bool)> {
+        let rules: Vec<&str> = RULES.iter().filter(|r| r.kind == kind).map(|r| r.code).collect();
+        self.outcomes
+            .iter()
+            .filter(|o| rules.contains(&o.rule))
+            .map(|o| (o.confidence, o.class == Class::Positive))
+            .collect()
+    }
+
+    /// Holds the scores to what has been reached.
+    ///
+    /// # Panics
+    /// Panics where a bound is broken, and says which.
+    pub fn check(&self) {
+        for bound in BOUNDS {
+            let (right, claims) = self.precision(bound.rule);
+            let (found, done) = self.recall(bound.rule, bound.pointers);
+            let (wrong, innocent) = self.false_claims(bound.rule);
+            let ratio = |a: u64, b: u64| if b == 0 { 1.0 } else { a as f64 / b as f64 };
+            let rule = bound.rule;
+            assert!(done > 0 && innocent > 0, "{rule}: the matrix has {done} done and {innocent} not");
+            assert!(ratio(right, claims) >= bound.precision, "{rule}: precision {right} of {claims}");
+            assert!(ratio(found, done) >= bound.recall, "{rule}: recall {found} of {done}");
+            assert!(
+                wrong as f64 <= bound.false_claims * innocent as f64,
+                "{rule}: {wrong} of {innocent} claimed"
+            );
+        }
+    }
+
+    /// The tables as Markdown.
+    pub fn tables(&self) -> String {
+        let mut out = String::new();
+        self.rules_table(&mut out);
+        self.vantage_table(&mut out);
+        self.reliability(&mut out);
+        self.scenario_table(&mut out);
+        out
+    }
+
+    fn rules_table(&self, out: &mut String) {
+        out.push_str("| rule | precision | recall | pointers only | other mechanism | near-misses claimed | benign claimed | rate error, median | P90 | depth within 1.5× |\n|---|---|---|---|---|---|---|---|---|---|\n");
+        for rule in RULES {
+            let of = |class: Class, said: &[Said]| {
+                let all = self.outcomes.iter().filter(|o| o.rule == rule.code && o.class == class);
+                let (n, hits) =
+                    all.fold((0u64, 0u64), |(n, h), o| (n + 1, h + u64::from(said.contains(&o.said))));
+                format!("{hits} of {n}")
+            };
+            let mut errors: Vec<f64> = self
+                .outcomes
+                .iter()
+                .filter(|o| o.rule == rule.code)
+                .filter_map(|o| o.rate)
+                .map(|r| r - 1.0)
+                .collect();
+            errors.sort_by(f64::total_cmp);
+            let mut sizes: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+            sizes.sort_by(f64::total_cmp);
+            let at =
+                |v: &[f64], q: f64| v.get(((v.len() as f64 - 1.0) * q).round().max(0.0) as usize).copied();
+            let percent = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{:+.1}%", x * 100.0));
+            let bursts: Vec<f64> =
+                self.outcomes.iter().filter(|o| o.rule == rule.code).filter_map(|o| o.burst).collect();
+            let near = bursts.iter().filter(|b| (1.0 / 1.5..=1.5).contains(*b)).count();
+            let _ = writeln!(
+                out,
+                "| {} {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                rule.code,
+                rule.name,
+                share(self.precision(rule.code)),
+                share(self.recall(rule.code, false)),
+                of(Class::Positive, &[Said::Pointer]),
+                of(Class::Positive, &[Said::Other]),
+                of(Class::NearMiss, &[Said::Claim, Said::Other]),
+                of(Class::Benign, &[Said::Claim, Said::Other]),
+                percent(at(&errors, 0.5)),
+                percent(at(&sizes, 0.9)).trim_start_matches('+'),
+                if bursts.is_empty() { "–".to_owned() } else { format!("{near} of {}", bursts.len()) },
+            );
+        }
+        let f = self.frames;
+        let _ = writeln!(
+            out,
+            "\nPackets of forged resets: {} of {} claimed; {} claimed that are an end's own.",
+            f.found,
+            f.found + f.missed,
+            f.wrong
+        );
+    }
+
+    fn vantage_table(&self, out: &mut String) {
+        out.push_str("\n| rule | captured at | found | others claimed |\n|---|---|---|---|\n");
+        let mut rows: BTreeMap<(&str, &str), [u64; 4]> = BTreeMap::new();
+        for o in &self.outcomes {
+            let row = rows.entry((o.rule, &o.vantage)).or_default();
+            let innocent = usize::from(o.class != Class::Positive) * 2;
+            row[innocent] += 1;
+            let hit = if innocent == 0 { o.said == Said::Claim } else { o.said >= Said::Other };
+            row[innocent + 1] += u64::from(hit);
+        }
+        for ((rule, vantage), [n, found, innocent, wrong]) in rows {
+            let _ = writeln!(out, "| {rule} | {vantage} | {found} of {n} | {wrong} of {innocent} |");
+        }
+    }
+
+    fn reliability(&self, out: &mut String) {
+        let kinds: BTreeSet<&str> = RULES.iter().map(|r| r.kind).collect();
+        out.push_str("\n| kind | stated probability | connections | share true |\n|---|---|---|---|\n");
+        for kind in kinds {
+            let all = self.of_kind(kind);
+            for (low, high) in [(0.0, 0.1), (0.1, 0.5), (0.5, 0.9), (0.9, 0.99), (0.99, 1.01)] {
+                let bin: Vec<bool> =
+                    all.iter().filter(|(p, _)| (low..high).contains(p)).map(|(_, t)| *t).collect();
+                let share = match bin.len() {
+                    0 => "–".to_owned(),
+                    n => format!("{:.3}", bin.iter().filter(|t| **t).count() as f64 / n as f64),
+                };
+                let _ = writeln!(
+                    out,
+                    "| {kind} | {low:.2} to {:.2} | {} | {share} |",
+                    f64::min(high, 1.0),
+                    bin.len()
+                );
+            }
+            let _ = writeln!(out, "| {kind} | Brier score | {} | {:.4} |", all.len(), self.brier(kind));
+        }
+    }
+
+    fn scenario_table(&self, out: &mut String) {
+        out.push_str("\n| scenario | rule | class | connections | claimed | other mechanism | pointer |\n|---|---|---|---|---|---|---|\n");
+        let mut rows: BTreeMap<(&str, &str, Class), [u64; 4]> = BTreeMap::new();
+        for o in &self.outcomes {
+            let row = rows.entry((&o.scenario, o.rule, o.class)).or_default();
+            row[0] += 1;
+            match o.said {
+                Said::Claim => row[1] += 1,
+                Said::Other => row[2] += 1,
+                Said::Pointer => row[3] += 1,
+                Said::Nothing => {}
+            }
+        }
+        for ((scenario, rule, class), [n, claimed, other, pointer]) in rows {
+            let _ = writeln!(
+                out,
+                "| {scenario} | {rule} | {} | {n} | {claimed} | {other} | {pointer} |",
+                class.name()
+            );
+        }
+    }
+}
+
+fn share((hits, all): (u64, u64)) -> String {
+    if all == 0 { "–".to_owned() } else { format!("{:.4} ({hits} of {all})", hits as f64 / all as f64) }
+}

@@ -1,0 +1,862 @@
+//! A model of a Linux-like TCP: SACK, RACK, tail-loss probes, timestamps, delayed ACKs, CUBIC, Reno, BBR, pacing.
+//!
+//! What it models is what a capture shows of a sender: when it sends, what it sends again, and how fast. Sources: RFC 9293
+//! (states), 7323 (timestamps, window scale), 2018 and 6675 (SACK), 2883 (D-SACK), 8985 (RACK-TLP), 6298 (time-out),
+//! 5961 (which resets are obeyed). Of the stream that it receives it keeps the length alone.
+
+use std::collections::VecDeque;
+
+use super::congestion::{Congestion, Control, Sample};
+use super::stack::{Stack, State};
+use crate::base::{Endpoint, Span, Timestamp};
+use crate::testkit::packet::Segment;
+use crate::wire::tcp::{self, Flags, Tcp as Header, TcpOption};
+
+/// What can be chosen of an end.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Longest payload of a segment.
+    pub mss: u32,
+    /// Congestion control.
+    pub control: Control,
+    /// Receive buffer in bytes: the largest window that it offers.
+    pub receive_buffer: u32,
+    /// How fast its program reads, in bytes a second; `None` at once.
+    pub reads: Option<f64>,
+    /// Whether it uses timestamps.
+    pub timestamps: bool,
+    /// Whether it uses selective acknowledgments.
+    pub sack: bool,
+    /// Full segments for which one ACK is sent.
+    pub ack_every: u32,
+    /// How long an ACK may wait.
+    pub ack_delay: Span,
+}
+
+const SCALE: u8 = 7;
+const MIN_RTO: Span = Span::from_ms(200);
+const MAX_RTO: Span = Span::from_secs(60);
+const FIRST_RTO: Span = Span::from_secs(1);
+/// Linux gives up a SYN after six retransmissions, data after fifteen; a scenario never lasts that long.
+const MAX_BACKOFF: u32 = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Listen,
+    SynSent,
+    SynReceived,
+    Established,
+    TimeWait,
+}
+
+/// A segment in flight.
+#[derive(Clone, Copy, Debug)]
+struct Flying {
+    from: u64,
+    to: u64,
+    at: Timestamp,
+    again: bool,
+    sacked: bool,
+    lost: bool,
+    delivered: u64,
+    delivered_at: Timestamp,
+    limited: bool,
+}
+
+/// One end of a connection.
+pub struct Tcp {
+    tuning: Tuning,
+    local: Endpoint,
+    remote: Endpoint,
+    phase: Phase,
+    aborted: bool,
+    // sending; offsets count from the SYN, which is 0
+    isn: u32,
+    unsent: VecDeque<u8>,
+    unacked: VecDeque<u8>,
+    una: u64,
+    next: u64,
+    fin: Option<u64>,
+    closing: bool,
+    flight: VecDeque<Flying>,
+    pipe: u64,
+    peer_window: u64,
+    peer_scale: u8,
+    peer_sack: bool,
+    peer_timestamps: bool,
+    congestion: Congestion,
+    recovery: Option<u64>,
+    srtt: Option<f64>,
+    rttvar: f64,
+    min_rtt: Option<Span>,
+    backoff: u32,
+    timer: Option<(Timestamp, bool)>,
+    probed: bool,
+    next_send: Timestamp,
+    /// Whether only pacing keeps it from sending.
+    held_back: bool,
+    delivered: u64,
+    delivered_at: Timestamp,
+    newest: (Timestamp, u64),
+    // receiving
+    peer_isn: u32,
+    received: u64,
+    unread: f64,
+    read_at: Timestamp,
+    islands: Vec<(u64, u64)>,
+    recent: Option<(u64, u64)>,
+    duplicate: Option<(u64, u64)>,
+    peer_fin: Option<u64>,
+    ts_recent: u32,
+    ack_now: bool,
+    ack_waiting: u32,
+    ack_at: Option<Timestamp>,
+    quick: u32,
+    replies: Vec<Vec<u8>>,
+    challenged: Timestamp,
+}
+
+impl Tcp {
+    /// An end that opens the connection when it is first asked for output, or one that waits for a SYN.
+    pub fn new(tuning: Tuning, local: Endpoint, remote: Endpoint, isn: u32, opens: bool) -> Self {
+        let zero = Timestamp::from_ns(0);
+        Self {
+            tuning,
+            local,
+            remote,
+            phase: if opens { Phase::SynSent } else { Phase::Listen },
+            aborted: false,
+            isn,
+            unsent: VecDeque::new(),
+            unacked: VecDeque::new(),
+            una: 0,
+            next: 0,
+            fin: None,
+            closing: false,
+            flight: VecDeque::new(),
+            pipe: 0,
+            peer_window: 65_535,
+            peer_scale: 0,
+            peer_sack: false,
+            peer_timestamps: false,
+            congestion: Congestion::new(tuning.control, tuning.mss),
+            recovery: None,
+            srtt: None,
+            rttvar: 0.0,
+            min_rtt: None,
+            backoff: 0,
+            timer: None,
+            probed: false,
+            next_send: zero,
+            held_back: false,
+            delivered: 0,
+            delivered_at: zero,
+            newest: (zero, 0),
+            peer_isn: 0,
+            received: 0,
+            unread: 0.0,
+            read_at: zero,
+            islands: Vec::new(),
+            recent: None,
+            duplicate: None,
+            peer_fin: None,
+            ts_recent: 0,
+            ack_now: false,
+            ack_waiting: 0,
+            ack_at: None,
+            quick: 16,
+            replies: Vec::new(),
+            challenged: Timestamp::from_ns(i64::MIN / 2),
+        }
+    }
+
+    fn wire_seq(&self, offset: u64) -> u32 {
+        self.isn.wrapping_add((offset & 0xffff_ffff) as u32)
+    }
+
+    fn wire_ack(&self) -> u32 {
+        let fin = self.peer_fin.is_some_and(|f| f <= self.received);
+        self.peer_isn.wrapping_add(((self.received + 1 + u64::from(fin)) & 0xffff_ffff) as u32)
+    }
+
+    fn window(&mut self, now: Timestamp) -> u64 {
+        if let Some(rate) = self.tuning.reads {
+            let read = rate * now.since(self.read_at).secs_f64();
+            self.unread = (self.unread - read).max(0.0);
+            self.read_at = now;
+        }
+        u64::from(self.tuning.receive_buffer).saturating_sub(self.unread as u64)
+    }
+
+    fn rto(&self) -> Span {
+        let base = self.srtt.map_or(FIRST_RTO, |s| {
+            let ns = s + (4.0 * self.rttvar).max(MIN_RTO.ns() as f64);
+            Span::from_ns(ns as i64)
+        });
+        let doubled = base.ns().saturating_mul(1 << self.backoff.min(MAX_BACKOFF));
+        Span::from_ns(doubled.min(MAX_RTO.ns()))
+    }
+
+    fn segment(&mut self, now: Timestamp, flags: Flags, offset: u64, payload: &[u8]) -> Vec<u8> {
+        let syn = flags.has(Flags::SYN);
+        let window = self.window(now);
+        let scaled = if syn { window.min(64_240) } else { (window >> SCALE).min(65_535) };
+        let stamp = (now.ns() / 1_000_000) as u32;
+        let mut options = Vec::new();
+        if syn {
+            let mss = self.tuning.mss + if self.tuning.timestamps { 12 } else { 0 };
+            options.extend([2, 4, (mss >> 8) as u8, mss as u8]);
+            if self.tuning.sack && (self.phase == Phase::SynSent || self.peer_sack) {
+                options.extend([4, 2]);
+            }
+        }
+        let stamps = self.tuning.timestamps && (self.phase == Phase::SynSent || self.peer_timestamps);
+        if stamps && !flags.has(Flags::RST) {
+            if options.len() % 4 != 2 {
+                options.extend([1, 1]);
+            }
+            options.extend([8, 10]);
+            options.extend(stamp.to_be_bytes());
+            options.extend(self.ts_recent.to_be_bytes());
+        }
+        if syn {
+            options.extend([1, 3, 3, SCALE]);
+        } else if self.peer_sack && flags.has(Flags::ACK) && !flags.has(Flags::RST) {
+            self.sack_option(&mut options);
+        }
+        while options.len() % 4 != 0 {
+            options.push(1);
+        }
+        if flags.has(Flags::ACK) {
+            self.ack_now = false;
+            self.ack_waiting = 0;
+            self.ack_at = None;
+        }
+        Segment {
+            seq: self.wire_seq(offset),
+            ack: if flags.has(Flags::ACK) { self.wire_ack() } else { 0 },
+            flags,
+            ttl: 64,
+            ip_id: 0,
+            df: true,
+            window: scaled as u16,
+            options,
+            payload,
+        }
+        .ip(self.local, self.remote)
+    }
+
+    fn sack_option(&mut self, options: &mut Vec<u8>) {
+        let mut blocks: Vec<(u64, u64)> = self.duplicate.take().into_iter().collect();
+        blocks.extend(self.recent.filter(|r| self.islands.contains(r)));
+        for island in self.islands.iter().rev() {
+            if !blocks.contains(island) {
+                blocks.push(*island);
+            }
+        }
+        blocks.truncate(3);
+        if blocks.is_empty() {
+            return;
+        }
+        options.extend([1, 1, 5, (2 + 8 * blocks.len()) as u8]);
+        for (from, to) in blocks {
+            for edge in [from, to] {
+                options.extend(self.peer_isn.wrapping_add(1).wrapping_add(edge as u32).to_be_bytes());
+            }
+        }
+    }
+
+    fn reset_for(&mut self, h: &Header<'_>) {
+        if h.flags().has(Flags::RST) {
+            return;
+        }
+        let len = h.payload_len + u32::from(h.flags().has(Flags::SYN)) + u32::from(h.flags().has(Flags::FIN));
+        let (seq, ack, flags) = if h.flags().has(Flags::ACK) {
+            (h.ack().0, 0, Flags::RST)
+        } else {
+            (0, h.seq().0.wrapping_add(len), Flags::RST.with(Flags::ACK))
+        };
+        let reset = Segment { seq, ack, flags, ttl: 64, df: true, ..Segment::default() };
+        self.replies.push(reset.ip(self.local, self.remote));
+    }
+
+    fn over(&mut self) {
+        self.phase = Phase::Closed;
+        self.timer = None;
+        self.ack_at = None;
+        self.flight.clear();
+        self.unsent.clear();
+        self.unacked.clear();
+    }
+
+    fn measure(&mut self, rtt: Span) {
+        let r = rtt.ns() as f64;
+        self.min_rtt = Some(self.min_rtt.map_or(rtt, |m| m.min(rtt)));
+        match self.srtt {
+            None => {
+                self.srtt = Some(r);
+                self.rttvar = r / 2.0;
+            }
+            Some(s) => {
+                self.rttvar += (0.25) * ((s - r).abs() - self.rttvar);
+                self.srtt = Some(s + 0.125 * (r - s));
+            }
+        }
+    }
+
+    /// Takes note of what the other end acknowledges.
+    fn acknowledged(&mut self, now: Timestamp, h: &Header<'_>) {
+        let advance = h.ack().0.wrapping_sub(self.wire_seq(self.una)) as i32;
+        if advance < 0 || self.una + advance as u64 > self.next {
+            return;
+        }
+        let una = self.una + advance as u64;
+        self.peer_window = u64::from(h.window()) << self.peer_scale;
+        let before = self.delivered;
+        let mut newest: Option<Flying> = None;
+        let mut rtt = None;
+        let mut took = |s: &Flying, delivered: &mut u64, pipe: &mut u64| {
+            if !s.sacked {
+                *delivered += s.to - s.from;
+                if !s.lost {
+                    *pipe -= s.to - s.from;
+                }
+                if !s.again {
+                    rtt = Some(now.since(s.at));
+                }
+                if newest.is_none_or(|n| (n.at, n.to) < (s.at, s.to)) {
+                    newest = Some(*s);
+                }
+            }
+        };
+        while let Some(s) = self.flight.front_mut() {
+            if s.to > una {
+                if s.from < una {
+                    // a part of it: what is left flies on
+                    let part = una - s.from;
+                    self.delivered += part;
+                    if !s.lost && !s.sacked {
+                        self.pipe -= part;
+                    }
+                    s.from = una;
+                }
+                break;
+            }
+            took(s, &mut self.delivered, &mut self.pipe);
+            self.flight.pop_front();
+        }
+        for (left, right) in sack_blocks(h) {
+            let offset = |edge: u32| self.una + u64::from(edge.wrapping_sub(self.wire_seq(self.una)));
+            let (left, right) = (offset(left), offset(right));
+            if right <= left || right > self.next {
+                continue; // a D-SACK below what is acknowledged, or nonsense
+            }
+            let start = self.flight.partition_point(|s| s.from < left);
+            for s in self.flight.range_mut(start..).take_while(|s| s.to <= right) {
+                took(s, &mut self.delivered, &mut self.pipe);
+                if s.lost {
+                    s.lost = false;
+                }
+                s.sacked = true;
+            }
+        }
+        if advance > 0 {
+            let gone = una - self.una;
+            let bytes = gone - u64::from(self.una == 0) - u64::from(self.fin.is_some_and(|f| f < una));
+            self.unacked.drain(..(bytes as usize).min(self.unacked.len()));
+            self.una = una;
+            self.backoff = 0;
+            self.probed = false;
+        }
+        if self.delivered > before {
+            self.delivered_at = now;
+        }
+        if let Some(rtt) = rtt {
+            self.measure(rtt);
+        }
+        if let Some(s) = newest.filter(|s| s.from > 0) {
+            // a retransmission answered sooner than a round trip was needless: its time says nothing
+            let plausible = !s.again || self.min_rtt.is_none_or(|m| now.since(s.at) >= m);
+            if plausible && (s.at, s.to) > self.newest {
+                self.newest = (s.at, s.to);
+            }
+            let span = now.since(s.delivered_at).max(now.since(s.at));
+            let rate = (self.delivered - s.delivered) as f64 / span.secs_f64().max(1e-6);
+            let limited = s.limited;
+            let sample = Sample {
+                now,
+                newly: self.delivered - before,
+                rate,
+                limited,
+                rtt,
+                min_rtt: self.min_rtt,
+                in_flight: self.pipe,
+                next: self.delivered,
+                sent_delivered: s.delivered,
+                recovering: self.recovery.is_some(),
+            };
+            self.congestion.acknowledged(&sample);
+        }
+        self.find_losses(now);
+        if self.recovery.is_some_and(|r| self.una >= r) {
+            self.recovery = None;
+            self.congestion.recovered();
+        }
+        if self.delivered > before || advance > 0 {
+            self.arm(now);
+        }
+        if self.una == self.next && self.flight.is_empty() {
+            self.timer = None;
+        }
+    }
+
+    /// RACK (RFC 8985): lost is what was sent well before something that has arrived. Three segments that arrived from
+    /// beyond a hole (RFC 6675) leave no time to wait.
+    fn find_losses(&mut self, now: Timestamp) {
+        let sacked: u64 = self.flight.iter().filter(|s| s.sacked).map(|s| s.to - s.from).sum();
+        if sacked == 0 && self.newest.1 <= self.una {
+            return;
+        }
+        let many = sacked >= 3 * u64::from(self.tuning.mss);
+        let wait = if many || self.recovery.is_some() {
+            Span::ZERO
+        } else {
+            Span::from_ns(self.min_rtt.map_or(0, Span::ns) / 4)
+        };
+        let (newest_at, newest_to) = self.newest;
+        let mut lost = 0;
+        for s in self.flight.iter_mut().filter(|s| !s.sacked && !s.lost) {
+            if (s.at + wait, s.to) < (newest_at, newest_to) {
+                s.lost = true;
+                lost += s.to - s.from;
+            }
+        }
+        if lost > 0 {
+            self.pipe -= lost;
+            self.congestion.lost(lost);
+            if self.recovery.is_none() {
+                self.recovery = Some(self.next);
+                self.congestion.congested(now, self.pipe + lost);
+            }
+        }
+    }
+
+    fn arm(&mut self, now: Timestamp) {
+        if self.flight.iter().all(|s| s.sacked) {
+            self.timer = None;
+            return;
+        }
+        let rto = now + self.rto();
+        // a probe for the tail, where nothing is known to be lost
+        let probe = self.srtt.filter(|_| {
+            self.phase == Phase::Established && self.recovery.is_none() && !self.probed && self.backoff == 0
+        });
+        let probe = probe.map(|srtt| {
+            let one = if self.flight.len() == 1 { 200_000_000 } else { 2_000_000 };
+            now + Span::from_ns((2.0 * srtt) as i64 + one)
+        });
+        self.timer = Some(match probe {
+            Some(at) if at < rto => (at, true),
+            _ => (rto, false),
+        });
+    }
+
+    fn timed_out(&mut self, now: Timestamp, probe: bool) {
+        if probe {
+            self.probed = true;
+            if let Some(last) = self.flight.back_mut().filter(|s| !s.sacked && !s.lost) {
+                last.lost = true;
+                self.pipe -= last.to - last.from;
+            }
+            self.timer = Some((now + self.rto(), false));
+            return;
+        }
+        for s in self.flight.iter_mut().filter(|s| !s.sacked && !s.lost) {
+            s.lost = true;
+            self.pipe -= s.to - s.from;
+        }
+        if self.phase == Phase::Established {
+            self.recovery = Some(self.next);
+            self.congestion.timed_out(self.pipe);
+        }
+        self.backoff += 1;
+        if self.backoff > MAX_BACKOFF {
+            self.over();
+            return;
+        }
+        self.timer = Some((now + self.rto(), false));
+    }
+
+    /// Sends the segment again that is lost first, or a new one; says whether it sent.
+    fn send_one(&mut self, now: Timestamp, out: &mut Vec<Vec<u8>>) -> bool {
+        let window = self.congestion.window();
+        if let Some(i) = self.flight.iter().position(|s| s.lost) {
+            let s = self.flight[i];
+            let forced = self.pipe == 0 || s.from == self.una && !s.again;
+            if self.pipe + (s.to - s.from) > window && !forced {
+                return false;
+            }
+            let packet = self.data_segment(now, s.from, s.to);
+            out.push(packet);
+            self.pipe += s.to - s.from;
+            let (delivered, delivered_at) = (self.delivered, self.delivered_at);
+            let s = &mut self.flight[i];
+            (s.lost, s.again, s.at, s.delivered, s.delivered_at) =
+                (false, true, now, delivered, delivered_at);
+            return true;
+        }
+        let room = (self.una + self.peer_window).saturating_sub(self.next);
+        let len = (self.unsent.len() as u64).min(u64::from(self.tuning.mss));
+        let fin = self.closing && self.unsent.len() as u64 <= len && self.fin.is_none();
+        if len == 0 && !fin
+            || len > 0 && (self.pipe + len > window.max(u64::from(self.tuning.mss)) || len > room)
+        {
+            return false;
+        }
+        let (from, to) = (self.next, self.next + len + u64::from(fin));
+        let moved: Vec<u8> = self.unsent.drain(..len as usize).collect();
+        self.unacked.extend(moved);
+        if fin {
+            self.fin = Some(to - 1);
+        }
+        if self.flight.is_empty() {
+            self.delivered_at = now;
+        }
+        self.flight.push_back(Flying {
+            from,
+            to,
+            at: now,
+            again: false,
+            sacked: false,
+            lost: false,
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            limited: self.unsent.is_empty(),
+        });
+        self.next = to;
+        self.pipe += to - from;
+        let packet = self.data_segment(now, from, to);
+        out.push(packet);
+        if self.timer.is_none() || self.timer.is_some_and(|(_, probe)| probe) {
+            self.arm(now);
+        }
+        true
+    }
+
+    fn data_segment(&mut self, now: Timestamp, from: u64, to: u64) -> Vec<u8> {
+        if from == 0 {
+            let flags = if self.phase == Phase::SynSent { Flags::SYN } else { Flags::SYN.with(Flags::ACK) };
+            return self.segment(now, flags, 0, &[]);
+        }
+        let base = self.una.max(1);
+        let fin = self.fin.is_some_and(|f| f < to);
+        let len = (to - from - u64::from(fin)) as usize;
+        let start = (from - base) as usize;
+        let payload: Vec<u8> = self.unacked.range(start..start + len).copied().collect();
+        let mut flags = Flags::ACK;
+        if len > 0 && self.unsent.is_empty() {
+            flags = flags.with(Flags::PSH);
+        }
+        if fin {
+            flags = flags.with(Flags::FIN);
+        }
+        self.segment(now, flags, from, &payload)
+    }
+
+    fn take_data(&mut self, now: Timestamp, h: &Header<'_>) {
+        let at =
+            h.seq().0.wrapping_sub(self.peer_isn.wrapping_add(1).wrapping_add(self.received as u32)) as i32;
+        let from = self.received as i64 + i64::from(at);
+        let len = i64::from(h.payload_len);
+        let to = from + len;
+        if len == 0 && !h.flags().has(Flags::FIN) {
+            self.ack_now |= at < 0; // a keep-alive or a window probe
+            return;
+        }
+        if h.flags().has(Flags::FIN) && to >= 0 {
+            self.peer_fin = Some(to as u64);
+            self.ack_now = true;
+        }
+        if len == 0 {
+            return;
+        }
+        if to <= self.received as i64
+            || from < 0
+            || (to as u64) > self.received + u64::from(self.tuning.receive_buffer)
+        {
+            if from >= 0 && to <= self.received as i64 {
+                self.duplicate = Some((from as u64, to as u64));
+            }
+            self.ack_now = true;
+            return;
+        }
+        let (from, to) = (from as u64, to as u64);
+        if from <= self.received {
+            let had = self.received;
+            self.received = self.received.max(to);
+            while let Some(&(l, r)) = self.islands.first() {
+                if l > self.received {
+                    break;
+                }
+                self.received = self.received.max(r);
+                self.islands.remove(0);
+                self.ack_now = true;
+            }
+            self.ack_now |= !self.islands.is_empty();
+            if self.tuning.reads.is_some() {
+                let _ = self.window(now);
+                self.unread += (self.received - had) as f64;
+            }
+            self.ack_waiting += 1;
+            if self.quick > 0 {
+                self.quick -= 1;
+                self.ack_now |= self.ack_waiting >= 2 || h.flags().has(Flags::PSH);
+            }
+            if self.ack_waiting >= self.tuning.ack_every {
+                self.ack_now = true;
+            } else {
+                self.ack_at = self.ack_at.or(Some(now + self.tuning.ack_delay));
+            }
+        } else {
+            let mut island = (from, to);
+            if self.islands.iter().any(|(l, r)| *l <= from && to <= *r) {
+                self.duplicate = Some(island);
+            }
+            self.islands.retain(|(l, r)| {
+                let touches = *l <= island.1 && island.0 <= *r;
+                if touches {
+                    island = (island.0.min(*l), island.1.max(*r));
+                }
+                !touches
+            });
+            let i = self.islands.partition_point(|(l, _)| *l < island.0);
+            self.islands.insert(i, island);
+            self.recent = Some(island);
+            self.ack_now = true;
+        }
+    }
+
+    fn take_syn(&mut self, h: &Header<'_>) {
+        self.peer_isn = h.seq().0;
+        for option in h.options() {
+            match option {
+                TcpOption::WindowScale(s) => self.peer_scale = s.min(14),
+                TcpOption::SackPermitted => self.peer_sack = self.tuning.sack,
+                TcpOption::Timestamps { val, .. } => {
+                    self.peer_timestamps = self.tuning.timestamps;
+                    self.ts_recent = val;
+                }
+                _ => {}
+            }
+        }
+        self.peer_window = u64::from(h.window());
+    }
+
+    fn is_obeyed(&mut self, now: Timestamp, h: &Header<'_>) -> bool {
+        if self.phase == Phase::SynSent {
+            return h.flags().has(Flags::ACK) && h.ack().0 == self.wire_seq(self.next);
+        }
+        let offset = h.seq().0.wrapping_sub(self.wire_ack()) as i32;
+        if offset == 0 {
+            return true;
+        }
+        // in the window, but not exactly: a challenge (RFC 5961 §3.2), of which Linux sends few
+        let window = self.window(now);
+        if offset > 0 && (offset as u64) < window && now.since(self.challenged) > Span::from_ms(500) {
+            self.challenged = now;
+            self.ack_now = true;
+        }
+        false
+    }
+}
+
+fn sack_blocks<'a>(h: &'a Header<'_>) -> impl Iterator<Item = (u32, u32)> + 'a {
+    h.options()
+        .filter_map(|o| match o {
+            TcpOption::Sack(blocks) => Some(tcp::sack_blocks(blocks)),
+            _ => None,
+        })
+        .flatten()
+        .map(|(left, right)| (left.0, right.0))
+}
+
+impl Stack for Tcp {
+    fn input(&mut self, now: Timestamp, packet: &[u8]) {
+        let header = if packet[0] >> 4 == 4 { 20 } else { 40 };
+        let transport = &packet[header..];
+        let Ok(h) = Header::parse(transport, transport.len() as u32) else { return };
+        let flags = h.flags();
+        match self.phase {
+            Phase::Closed => return self.reset_for(&h),
+            Phase::TimeWait => {
+                if flags.has(Flags::RST) {
+                    self.over();
+                } else {
+                    self.ack_now = h.payload_len > 0 || flags.has(Flags::FIN);
+                }
+                return;
+            }
+            Phase::Listen => {
+                if flags.has(Flags::SYN) && !flags.any(Flags(Flags::ACK.0 | Flags::RST.0)) {
+                    self.take_syn(&h);
+                    self.phase = Phase::SynReceived;
+                } else {
+                    self.reset_for(&h);
+                }
+                return;
+            }
+            _ => {}
+        }
+        if flags.has(Flags::RST) {
+            if self.is_obeyed(now, &h) {
+                self.over();
+            }
+            return;
+        }
+        if self.phase == Phase::SynSent {
+            if flags.has(Flags::SYN.with(Flags::ACK)) {
+                if h.ack().0 != self.wire_seq(1) {
+                    return self.reset_for(&h);
+                }
+                self.take_syn(&h);
+                self.phase = Phase::Established;
+                self.acknowledged(now, &h);
+                self.peer_window = u64::from(h.window());
+                self.ack_now = true;
+                self.delivered_at = now;
+            }
+            return;
+        }
+        if flags.has(Flags::SYN) {
+            if self.phase == Phase::Established {
+                self.ack_now = true; // a challenge, or the SYN-ACK once more
+            }
+            return;
+        }
+        if let Some(val) = h.options().find_map(|o| match o {
+            TcpOption::Timestamps { val, .. } => Some(val),
+            _ => None,
+        }) {
+            if h.seq().0.wrapping_sub(self.wire_ack()) as i32 <= 0 {
+                self.ts_recent = val;
+            }
+        }
+        if flags.has(Flags::ACK) {
+            self.acknowledged(now, &h);
+            if self.phase == Phase::SynReceived && self.una >= 1 {
+                self.phase = Phase::Established;
+                self.delivered_at = now;
+            }
+        }
+        let closed_first = self.fin.is_some_and(|f| self.una > f) && self.peer_fin.is_none();
+        self.take_data(now, &h);
+        let all_read = self.peer_fin.is_some_and(|f| f <= self.received);
+        if all_read && self.fin.is_some_and(|f| self.una > f) {
+            let ack_now = self.ack_now;
+            self.over();
+            if closed_first || ack_now {
+                self.phase = Phase::TimeWait;
+                self.ack_now = true;
+            }
+        }
+    }
+
+    fn output(&mut self, now: Timestamp, out: &mut Vec<Vec<u8>>) {
+        out.append(&mut self.replies);
+        if self.aborted {
+            self.aborted = false;
+            if matches!(self.phase, Phase::Established | Phase::SynReceived) {
+                let reset = self.segment(now, Flags::RST.with(Flags::ACK), self.next, &[]);
+                out.push(reset);
+            }
+            self.over();
+        }
+        match self.phase {
+            Phase::Closed | Phase::Listen => return,
+            Phase::SynSent | Phase::SynReceived if self.next == 0 => {
+                self.next = 1;
+                self.pipe += 1;
+                self.flight.push_back(Flying {
+                    from: 0,
+                    to: 1,
+                    at: now,
+                    again: false,
+                    sacked: false,
+                    lost: false,
+                    delivered: 0,
+                    delivered_at: now,
+                    limited: true,
+                });
+                let packet = self.data_segment(now, 0, 1);
+                out.push(packet);
+                self.timer = Some((now + self.rto(), false));
+                return;
+            }
+            _ => {}
+        }
+        if let Some((at, probe)) = self.timer.filter(|(at, _)| *at <= now) {
+            debug_assert!(at <= now);
+            self.timed_out(now, probe);
+        }
+        if self.ack_at.is_some_and(|at| at <= now) {
+            self.ack_now = true;
+        }
+        let open = self.phase == Phase::Established;
+        self.held_back = false;
+        while self.phase != Phase::Closed && (open || self.flight.front().is_some_and(|s| s.lost)) {
+            if self.congestion.pacing().is_some() && self.next_send > now {
+                self.held_back = true;
+                break;
+            }
+            let before = out.len();
+            if !self.send_one(now, out) {
+                break;
+            }
+            if let Some(rate) = self.congestion.pacing() {
+                let bytes: usize = out[before..].iter().map(Vec::len).sum();
+                let gap = Span::from_ns((bytes as f64 / rate * 1e9) as i64);
+                self.next_send = self.next_send.max(now) + gap;
+            }
+        }
+        if self.ack_now && self.phase != Phase::Closed && self.phase != Phase::SynReceived {
+            let ack = self.segment(now, Flags::ACK, self.next, &[]);
+            out.push(ack);
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let paced = self.held_back.then_some(self.next_send);
+        let reopens =
+            (self.tuning.reads.is_some() && self.unread > 0.0).then(|| self.read_at + Span::from_ms(20));
+        [self.timer.map(|(at, _)| at), self.ack_at, paced, reopens].into_iter().flatten().min()
+    }
+
+    fn write(&mut self, data: &[u8]) {
+        self.unsent.extend(data);
+    }
+
+    fn received(&self) -> u64 {
+        self.received
+    }
+
+    fn peer_closed(&self) -> bool {
+        self.peer_fin.is_some_and(|f| f <= self.received)
+    }
+
+    fn close(&mut self) {
+        self.closing = true;
+    }
+
+    fn abort(&mut self) {
+        self.aborted = true;
+    }
+
+    fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed | Phase::TimeWait => State::Over,
+            Phase::Established => State::Open,
+            _ => State::Opening,
+        }
+    }
+}

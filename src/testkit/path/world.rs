@@ -1,0 +1,333 @@
+//! Virtual time: hosts, packets on their way, and who is to be woken when.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::actor::{Actor, Script};
+use super::boxes::{self, Deed, Out, Pass};
+use super::packet::{Origin, Packet};
+use super::scenario::{Answer, Element, Host, IpId, Scenario, Stack as StackKind};
+use super::smol::Smol;
+use super::stack::Stack;
+use super::tcp::{Tcp, Tuning};
+use crate::base::{Direction, Endpoint, Span, Timestamp};
+use crate::testkit::rng::Rng;
+use crate::wire::tcp::Flags;
+
+/// When every run begins: the day from which X could not be reached in Pakistan, at 12:00 UTC.
+pub const START: Timestamp = Timestamp::from_ns(1_708_171_200_000_000_000);
+
+/// No run is longer than this.
+const LONGEST: Span = Span::from_secs(1200);
+
+/// A host's network card sends a gigabit a second: packets of one moment are 12 µs apart, not at one time.
+const CARD: f64 = 125e6;
+
+/// A packet as a place saw it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When.
+    pub at: Timestamp,
+    /// Its number.
+    pub number: u64,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The IP packet.
+    pub bytes: Vec<u8>,
+}
+
+/// A connection of a run, as it was meant.
+#[derive(Clone, Debug)]
+pub struct Meant {
+    /// The client's end.
+    pub client: Endpoint,
+    /// The server's end.
+    pub server: Endpoint,
+    /// The name that it asks for.
+    pub name: String,
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Run {
+    /// What each place saw, by its name.
+    pub taps: BTreeMap<String, Vec<Seen>>,
+    /// The connections, by the client's port.
+    pub connections: BTreeMap<u16, Meant>,
+    /// What the boxes did, each by its place in the path.
+    pub deeds: Vec<(usize, Deed)>,
+    /// Rate in bit/s and depth in bytes of each box that caps, by its place in the path.
+    pub caps: BTreeMap<usize, (f64, f64)>,
+}
+
+enum Event {
+    /// Side of a connection: client 0, server 1.
+    Wake(usize, usize),
+    /// A packet on a wire of the path.
+    Arrive(usize, Direction, Packet),
+}
+
+struct End {
+    stack: Box<dyn Stack>,
+    actor: Actor,
+    host: Host,
+    counter: u16,
+    reset_ids: u16,
+    absent: bool,
+    woken: Option<Timestamp>,
+}
+
+struct Conversation {
+    ends: [End; 2],
+    script: Script,
+    opens: Timestamp,
+}
+
+struct World {
+    now: Timestamp,
+    events: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    bodies: BTreeMap<u64, Event>,
+    serial: u64,
+    number: u64,
+    conversations: Vec<Conversation>,
+    of_port: BTreeMap<u16, usize>,
+    elements: Vec<Box<dyn Pass>>,
+    taps: BTreeMap<usize, String>,
+    cards: BTreeMap<(usize, IpAddr), Timestamp>,
+    counters: BTreeMap<IpAddr, u16>,
+    rng: Rng,
+    run: Run,
+}
+
+/// Plays a scenario: the same seed gives the same run.
+pub fn play(scenario: &Scenario, seed: u64) -> Run {
+    let mut rng = Rng::new(seed ^ 0x7069_6e63_6870_7469);
+    let elements: Vec<Box<dyn Pass>> =
+        scenario.path.iter().enumerate().map(|(n, e)| boxes::build(n, e, &mut rng)).collect();
+    let mut taps: BTreeMap<usize, String> =
+        [(0, "client".to_owned()), (elements.len(), "server".to_owned())].into();
+    for (n, e) in scenario.path.iter().enumerate() {
+        if let Element::Tap { name } = e {
+            taps.insert(n, name.clone());
+        }
+    }
+    let mut world = World {
+        now: START,
+        events: BinaryHeap::new(),
+        bodies: BTreeMap::new(),
+        serial: 0,
+        number: 1,
+        conversations: Vec::new(),
+        of_port: BTreeMap::new(),
+        run: Run {
+            taps: taps.values().map(|t| (t.clone(), Vec::new())).collect(),
+            connections: BTreeMap::new(),
+            deeds: Vec::new(),
+            caps: elements.iter().enumerate().filter_map(|(n, e)| Some((n, e.cap()?))).collect(),
+        },
+        elements,
+        taps,
+        cards: BTreeMap::new(),
+        counters: BTreeMap::new(),
+        rng,
+    };
+    world.set_up(scenario);
+    world.go();
+    world.run
+}
+
+fn tuning(h: &Host) -> Tuning {
+    Tuning {
+        mss: h.mss,
+        control: h.control,
+        receive_buffer: h.receive_buffer,
+        reads: h.reads_bps.map(|b| b / 8.0),
+        timestamps: h.timestamps,
+        sack: h.sack,
+        ack_every: h.ack_every,
+        ack_delay: boxes::ms(h.ack_delay_ms),
+    }
+}
+
+fn end(h: &Host, local: Endpoint, remote: Endpoint, rng: &mut Rng, opens: bool, at: Timestamp) -> End {
+    let stack: Box<dyn Stack> = match h.stack {
+        StackKind::Model => Box::new(Tcp::new(tuning(h), local, remote, rng.next_u64() as u32, opens)),
+        StackKind::Smoltcp => Box::new(Smol::new(tuning(h), local, remote, rng.next_u64(), opens)),
+    };
+    End {
+        stack,
+        actor: Actor::new(opens, at),
+        host: h.clone(),
+        counter: rng.word(),
+        reset_ids: rng.word(),
+        absent: false,
+        woken: None,
+    }
+}
+
+impl World {
+    fn set_up(&mut self, s: &Scenario) {
+        let mut port = 32_768 + u16::try_from(self.rng.range(0, 20_000)).unwrap_or(0);
+        let near = u8::try_from(self.rng.range(2, 250)).unwrap_or(2);
+        for c in &s.connection {
+            let mut at = START + boxes::ms(c.at_s.draw(&mut self.rng) * 1e3);
+            let server = s.server.iter().find(|v| v.names.contains(&c.name)).unwrap_or_else(|| {
+                panic!("no server has the name {}", c.name) // a scenario that says so is of no use
+            });
+            for _ in 0..c.count {
+                port += 1 + u16::try_from(self.rng.range(0, 5)).unwrap_or(0);
+                let addr = match server.address {
+                    IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, near)),
+                    IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, near.into())),
+                };
+                let client = Endpoint { addr, port };
+                let there = Endpoint { addr: server.address, port: server.port };
+                let script = Script::new(c, server, &mut self.rng);
+                let mut ends = [
+                    end(&s.client, client, there, &mut self.rng, true, at),
+                    end(&server.host, there, client, &mut self.rng, false, at),
+                ];
+                ends[1].absent = server.answer == Answer::Absent;
+                if server.answer == Answer::Refuse {
+                    ends[1].stack.abort(); // nobody listens
+                    ends[1].stack.output(at, &mut Vec::new());
+                }
+                let n = self.conversations.len();
+                self.conversations.push(Conversation { ends, script, opens: at });
+                self.of_port.insert(port, n);
+                let meant = Meant { client, server: there, name: c.name.clone() };
+                self.run.connections.insert(port, meant);
+                self.at(at, Event::Wake(n, 0));
+                at = at + boxes::ms(c.every_s.draw(&mut self.rng) * 1e3);
+            }
+        }
+    }
+
+    fn at(&mut self, at: Timestamp, event: Event) {
+        self.serial += 1;
+        self.events.push(Reverse((at, self.serial)));
+        self.bodies.insert(self.serial, event);
+    }
+
+    fn go(&mut self) {
+        while let Some(Reverse((at, serial))) = self.events.pop() {
+            let Some(event) = self.bodies.remove(&serial) else { continue };
+            if at.since(START) > LONGEST {
+                return;
+            }
+            self.now = at;
+            match event {
+                Event::Wake(n, side) => {
+                    let end = &mut self.conversations[n].ends[side];
+                    if end.woken.is_some_and(|w| w <= at) {
+                        end.woken = None;
+                    }
+                    self.wake(n, side);
+                }
+                Event::Arrive(wire, direction, packet) => self.arrive(wire, direction, packet),
+            }
+        }
+    }
+
+    /// A packet is on a wire: it is seen there, and goes into the next element or host.
+    fn arrive(&mut self, wire: usize, direction: Direction, packet: Packet) {
+        if let Some(tap) = self.taps.get(&wire) {
+            let seen = Seen {
+                at: self.now,
+                number: packet.number,
+                origin: packet.origin,
+                direction,
+                bytes: packet.bytes.clone(),
+            };
+            self.run.taps.entry(tap.clone()).or_default().push(seen);
+        }
+        let element = match direction {
+            Direction::ToServer if wire < self.elements.len() => wire,
+            Direction::ToClient if wire > 0 => wire - 1,
+            _ => return self.deliver(direction, &packet),
+        };
+        let mut out = Out { next_number: self.number, ..Out::default() };
+        self.elements[element].pass(self.now, direction, packet, &mut out);
+        self.number = out.next_number;
+        self.run.deeds.extend(out.deeds.into_iter().map(|d| (element, d)));
+        for (at, way, packet) in out.packets {
+            let wire = if way == Direction::ToServer { element + 1 } else { element };
+            self.at(at, Event::Arrive(wire, way, packet));
+        }
+    }
+
+    fn deliver(&mut self, direction: Direction, packet: &Packet) {
+        let (client, _) = packet.ends(direction);
+        let Some(&n) = self.of_port.get(&client.port) else { return };
+        let side = usize::from(direction == Direction::ToServer);
+        let end = &mut self.conversations[n].ends[side];
+        if end.absent {
+            return;
+        }
+        end.stack.input(self.now, &packet.bytes);
+        self.wake(n, side);
+    }
+
+    fn wake(&mut self, n: usize, side: usize) {
+        let now = self.now;
+        let conversation = &mut self.conversations[n];
+        if now < conversation.opens {
+            return;
+        }
+        let End { stack, actor, .. } = &mut conversation.ends[side];
+        let mut packets = Vec::new();
+        stack.output(now, &mut packets);
+        let wants = actor.act(now, &conversation.script, &mut **stack);
+        stack.output(now, &mut packets);
+        let next = [wants, stack.deadline()].into_iter().flatten().min();
+        for bytes in packets {
+            self.send(n, side, bytes);
+        }
+        if let Some(next) = next {
+            let end = &mut self.conversations[n].ends[side];
+            // one wake-up that is early enough will do
+            if end.woken.is_none_or(|w| w > next) {
+                let next = next.max(now + Span::from_ns(1));
+                end.woken = Some(next);
+                self.at(next, Event::Wake(n, side));
+            }
+        }
+    }
+
+    /// A host sends: its card takes time, and its system writes TTL and IP-ID.
+    fn send(&mut self, n: usize, side: usize, bytes: Vec<u8>) {
+        let (wire, direction) =
+            if side == 0 { (0, Direction::ToServer) } else { (self.elements.len(), Direction::ToClient) };
+        let mut packet = Packet { bytes, number: self.number, origin: Origin::End };
+        self.number += 1;
+        let source = packet.source().addr;
+        let flags = packet.flags();
+        let end = &mut self.conversations[n].ends[side];
+        let reset = flags.has(Flags::RST);
+        let without_socket = flags.has(Flags::SYN.with(Flags::ACK)) || flags == Flags::RST;
+        let id = match end.host.ip_id {
+            IpId::Zero => 0,
+            IpId::Counter if without_socket => 0,
+            IpId::Counter => {
+                end.counter = end.counter.wrapping_add(1);
+                end.counter
+            }
+            IpId::Global => {
+                let c = self.counters.entry(source).or_insert(end.reset_ids);
+                *c = c.wrapping_add(1);
+                *c
+            }
+            IpId::Random => self.rng.word(),
+        };
+        let front = end.host.reset_ttl.filter(|_| reset);
+        packet.set_ttl(front.unwrap_or(end.host.ttl));
+        packet.set_id(if front.is_some() { 0 } else { id }, end.host.df);
+        let card = self.cards.entry((side, source)).or_insert(START);
+        let at = self.now.max(*card);
+        *card = at + Span::from_ns((packet.bytes.len() as f64 / CARD * 1e9) as i64 + 300);
+        self.at(at, Event::Arrive(wire, direction, packet));
+    }
+}
