@@ -65,6 +65,8 @@ pub struct Outcome {
     pub vantage: String,
     /// The client's port.
     pub port: u16,
+    /// Whether the scenario is a hard one.
+    pub hard: bool,
     /// What the scenario is for this rule; `Positive` only if it was done to this very connection.
     pub class: Class,
     /// What was said.
@@ -262,6 +264,7 @@ fn outcomes(
             seed,
             vantage: vantage.to_owned(),
             port,
+            hard: entry.scenario.hard,
             class,
             said,
             confidence: f.map_or(0.02, |f| f.confidence),
@@ -314,9 +317,10 @@ impl Scores {
         (self.outcomes.iter().filter(claims).filter(right).count() as u64, all)
     }
 
-    /// Of what was done under a rule, the share that was claimed; with pointers for a rule that gives pointers only.
-    pub fn recall(&self, rule: &str, pointers: bool) -> (u64, u64) {
-        let done = |o: &&Outcome| o.rule == rule && o.class == Class::Positive;
+    /// Of what was done under a rule, the share that was claimed: in the scenarios that are hard, or in the others; with
+    /// pointers for a rule that gives pointers only.
+    pub fn recall(&self, rule: &str, hard: bool, pointers: bool) -> (u64, u64) {
+        let done = |o: &&Outcome| o.rule == rule && o.hard == hard && o.class == Class::Positive;
         let found = |o: &&Outcome| o.said == Said::Claim || pointers && o.said == Said::Pointer;
         let all = self.outcomes.iter().filter(done).count() as u64;
         (self.outcomes.iter().filter(done).filter(found).count() as u64, all)
@@ -352,7 +356,7 @@ impl Scores {
     pub fn check(&self) {
         for bound in BOUNDS {
             let (right, claims) = self.precision(bound.rule);
-            let (found, done) = self.recall(bound.rule, bound.pointers);
+            let (found, done) = self.recall(bound.rule, false, bound.pointers);
             let (wrong, innocent) = self.false_claims(bound.rule);
             let ratio = |a: u64, b: u64| if b == 0 { 1.0 } else { a as f64 / b as f64 };
             let rule = bound.rule;
@@ -377,7 +381,7 @@ impl Scores {
     }
 
     fn rules_table(&self, out: &mut String) {
-        out.push_str("| rule | precision | recall | pointers only | other mechanism | near-misses claimed | benign claimed | rate error, median | P90 | depth within 1.5× |\n|---|---|---|---|---|---|---|---|---|---|\n");
+        out.push_str("| rule | precision | recall | recall, hard scenarios | pointers only | other mechanism | near-misses claimed | benign claimed | rate error, median | P90 | depth within 1.5× |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
         for rule in RULES {
             let of = |class: Class, said: &[Said]| {
                 let all = self.outcomes.iter().filter(|o| o.rule == rule.code && o.class == class);
@@ -403,11 +407,12 @@ impl Scores {
             let near = bursts.iter().filter(|b| (1.0 / 1.5..=1.5).contains(*b)).count();
             let _ = writeln!(
                 out,
-                "| {} {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 rule.code,
                 rule.name,
                 share(self.precision(rule.code)),
-                share(self.recall(rule.code, false)),
+                share(self.recall(rule.code, false, false)),
+                share(self.recall(rule.code, true, false)),
                 of(Class::Positive, &[Said::Pointer]),
                 of(Class::Positive, &[Said::Other]),
                 of(Class::NearMiss, &[Said::Claim, Said::Other]),

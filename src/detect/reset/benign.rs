@@ -9,7 +9,7 @@ use crate::wire::tcp::Flags;
 
 use super::Sign;
 use super::context::Case;
-use super::signs::continues_counter;
+use super::signs::{before_accept, continues_counter};
 
 /// How long a connection has to be silent before a translator that forgot it is a likely cause.
 const FORGOTTEN_AFTER: Span = Span::from_secs(60);
@@ -55,6 +55,8 @@ fn endpoint(case: &Case, n: usize, usual_ttl: bool, foreign: bool) -> Vec<Sign> 
     let r = &case.resets[n];
     let (s, p) = (&r.segment, &case.profiles[r.direction]);
     let mut signs = Vec::new();
+    // what comes before the server can have had a segment answers none
+    let may_answer = !(before_accept(r) && r.sender.payload_bytes == 0);
     let faint = if p.packets() == 1 { 0.5 } else { 1.0 };
     if usual_ttl && continues_counter(case, n) {
         let claim = format!(
@@ -72,7 +74,7 @@ fn endpoint(case: &Case, n: usize, usual_ttl: bool, foreign: bool) -> Vec<Sign> 
             && p.df_clear == 0
             && !s.flags.has(Flags::ACK)
             && s.window == 0;
-        if like_linux {
+        if like_linux && may_answer {
             signs.push(Sign::new(
                 &w::LIKE_LINUX,
                 "IP-ID 0 with DF set and no window, as Linux answers without a socket",
@@ -80,7 +82,7 @@ fn endpoint(case: &Case, n: usize, usual_ttl: bool, foreign: bool) -> Vec<Sign> 
             ));
         }
     }
-    if !s.flags.has(Flags::ACK) && r.seq_echoes_ack && s.window == 0 && !foreign {
+    if !s.flags.has(Flags::ACK) && r.seq_echoes_ack && s.window == 0 && !foreign && may_answer {
         let claim = "its sequence number is the other side's ACK number, as an answer to that segment has";
         signs.push(Sign::new(&w::ANSWERS_SEGMENT, claim, r.trigger.map(|t| t.frame)));
     }

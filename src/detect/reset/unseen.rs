@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::base::{Direction, Span};
 use crate::detect::finding::{Alternative, Evidence, Finding, Level, Mechanism, Verdict, probability};
 use crate::detect::weights as w;
-use crate::flow::Stage;
+use crate::flow::{Kind, Stage};
 use crate::flow::reset::Reset;
 use crate::measure::{Summary, hops};
 use crate::wire::tcp::Flags;
@@ -53,7 +53,11 @@ fn vanished(case: &Case) -> Option<&Reset> {
     let r = case.resets.first()?;
     let s = &r.sender;
     let bare = r.segment.flags == Flags::RST && r.segment.window == 0 && r.seq_echoes_ack;
-    let silent = !s.fin && !r.receiver.fin && case.resets.iter().all(|x| x.direction == r.direction);
+    // a client that closes because no answer came may be the first to hear of it
+    let unanswered = s.payload_bytes == 0 && r.direction == Direction::ToClient;
+    let closes = unanswered && r.trigger.is_some_and(|t| t.kind == Kind::Fin);
+    let silent =
+        !s.fin && (!r.receiver.fin || closes) && case.resets.iter().all(|x| x.direction == r.direction);
     let all_seen =
         r.offset == Some(s.next) && s.missed_bytes == 0 && r.receiver.missed_bytes == 0 && s.open_holes == 0;
     let asked = (case.hello || case.request)
@@ -63,7 +67,8 @@ fn vanished(case: &Case) -> Option<&Reset> {
     // where the end itself captured, the reset that it got would be in the file
     let at_end = hops::is_initial(r.segment.ttl) && s.rtt.is_none_or(|rtt| rtt < Span::from_ms(2));
     let own = case.profiles[r.direction].ttl.count(r.segment.ttl) > 0;
-    let soon = s.last.is_some_and(|l| r.segment.at.since(l.at) < Span::from_secs(10));
+    let within = if unanswered { Span::from_secs(60) } else { Span::from_secs(10) };
+    let soon = s.last.is_some_and(|l| r.segment.at.since(l.at) < within);
     (bare && silent && all_seen && asked && early && own && soon && !at_end && !case.scanner).then_some(r)
 }
 
@@ -93,7 +98,10 @@ fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
     let lost = Sign::new(&w::ABORT_LOST, "its FIN or abort may have been lost before it came here", []);
     let log_odds = w::PRIOR + signs.iter().map(|s| s.log_odds).sum::<f64>() + lost.log_odds;
     let confidence = probability(log_odds);
-    let level = if confidence >= w::LIKELY && others >= 1 { Level::Likely } else { Level::Possible };
+    // a server that answers a client's FIN only may have lost its state in that while by itself
+    let at_once = r.trigger.is_none_or(|t| t.kind != Kind::Fin);
+    let likely = confidence >= w::LIKELY && others >= 1 && at_once;
+    let level = if likely { Level::Likely } else { Level::Possible };
     let alternatives = vec![
         Alternative {
             cause: "its FIN or abort was lost on the way",

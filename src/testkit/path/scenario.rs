@@ -69,6 +69,9 @@ pub struct Covers {
 pub struct Scenario {
     /// What happens, in a sentence or two.
     pub about: String,
+    /// Whether what it does can be seen at all from some of its places: counted apart.
+    #[serde(default)]
+    pub hard: bool,
     /// The rules that it is about.
     pub covers: Vec<Covers>,
     /// How many seeds of it are run.
@@ -781,15 +784,10 @@ pub fn read(file: &str, text: &str) -> Result<Vec<(String, Scenario)>, Unreadabl
         .collect()
 }
 
-/// A value in a few characters.
+/// A value as a table shows it: its label, if it has one.
 fn short(value: &toml::Value) -> String {
-    match value {
-        toml::Value::Table(t) => t
-            .get("label")
-            .or_else(|| t.get("flags"))
-            .map_or_else(|| "…".to_owned(), |v| v.to_string().replace('"', "")),
-        other => other.to_string().replace('"', ""),
-    }
+    let label = value.as_table().and_then(|t| t.get("label")).unwrap_or(value);
+    label.to_string().replace(['"', '\n'], "")
 }
 
 /// Lays a value over what stands at a dotted place: a table over a table, unless it has a `kind` of its own; anything else in
