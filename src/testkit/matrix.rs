@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::path::boxes::What;
 use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
+use super::path::line::Run;
 use super::path::scenario::{self, Class, Scenario};
 use super::path::world::play;
 use crate::analysis::{Analysis, Settings, analyze};
@@ -174,10 +175,14 @@ pub fn run(entries: &[Entry], seeds: u64, base: u64) -> Scores {
 
 /// Plays and scores one seed of one entry.
 pub fn score(entry: &Entry, seed: u64) -> Scores {
-    let run = play(&entry.scenario, seed);
+    score_run(entry, seed, &play(&entry.scenario, seed))
+}
+
+/// Scores a run of an entry, whoever played it.
+pub fn score_run(entry: &Entry, seed: u64, run: &Run) -> Scores {
     let mut scores = Scores { connections: run.connections.len() as u64, ..Scores::default() };
     for how in &entry.scenario.capture {
-        let Captured { file, truth } = capture(&run, how, seed);
+        let Captured { file, truth } = capture(run, how, seed);
         let Ok(mut source) = open_reader(Box::new(std::io::Cursor::new(file))) else { continue };
         let analysis = analyze(&mut source, Settings::default(), &mut |_| {});
         scores.captures += 1;

@@ -73,14 +73,15 @@ fn in_place_of_answer(case: &Case, r: &Reset) -> bool {
 }
 
 fn repeats_like_a_retransmission(case: &Case, members: &[usize]) -> bool {
-    members.windows(2).any(|p| {
-        let (a, b) = (&case.resets[p[0]], &case.resets[p[1]]);
+    // an answer of several segments comes again segment by segment
+    let before = |i: usize| members[..i].iter().rev().map(|n| &case.resets[*n]);
+    members.iter().enumerate().any(|(i, n)| {
+        let b = &case.resets[*n];
+        let Some(a) = before(i).find(|a| a.segment.seq == b.segment.seq) else { return false };
         let asked_again = b.trigger.is_some_and(|t| t.at > a.segment.at)
             || case.resets.iter().any(|r| {
                 r.direction == Direction::ToServer && (a.segment.at..b.segment.at).contains(&r.segment.at)
             });
-        a.segment.seq == b.segment.seq
-            && b.segment.at.since(a.segment.at) >= RETRANSMITTED_AFTER
-            && !asked_again
+        b.segment.at.since(a.segment.at) >= RETRANSMITTED_AFTER && !asked_again
     })
 }

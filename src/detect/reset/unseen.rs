@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use crate::base::{Direction, Span};
 use crate::detect::finding::{Alternative, Evidence, Finding, Level, Mechanism, Verdict, probability};
 use crate::detect::weights as w;
-use crate::flow::{Kind, Stage};
 use crate::flow::reset::Reset;
+use crate::flow::{Kind, Stage};
 use crate::measure::{Summary, hops};
 use crate::wire::tcp::Flags;
 

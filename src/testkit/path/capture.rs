@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::boxes::What;
+use super::line::{Run, Seen};
 use super::packet::Origin;
 use super::scenario::{Capture, Direction as Only};
-use super::world::{Run, START, Seen};
+use super::world::START;
 use crate::base::{Direction, Span};
 use crate::capture::{ByteOrder, LinkType};
 use crate::testkit::packet::{ethernet, seal};

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::actor::{Actor, Script};
-use super::boxes::{self, Deed, Out, Pass};
-use super::packet::{Origin, Packet};
-use super::scenario::{Answer, Element, Host, IpId, Scenario, Stack as StackKind};
+use super::boxes;
+use super::line::{Line, Meant, Next, Run};
+use super::packet::Packet;
+use super::scenario::{Answer, Host, IpId, Scenario, Stack as StackKind};
 use super::smol::Smol;
 use super::stack::Stack;
 use super::tcp::{Tcp, Tuning};
@@ -23,45 +24,6 @@ const LONGEST: Span = Span::from_secs(1200);
 
 /// A host's network card sends a gigabit a second: packets of one moment are 12 µs apart, not at one time.
 const CARD: f64 = 125e6;
-
-/// A packet as a place saw it.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// When.
-    pub at: Timestamp,
-    /// Its number.
-    pub number: u64,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// Which way it goes.
-    pub direction: Direction,
-    /// The IP packet.
-    pub bytes: Vec<u8>,
-}
-
-/// A connection of a run, as it was meant.
-#[derive(Clone, Debug)]
-pub struct Meant {
-    /// The client's end.
-    pub client: Endpoint,
-    /// The server's end.
-    pub server: Endpoint,
-    /// The name that it asks for.
-    pub name: String,
-}
-
-/// What a run leaves behind.
-#[derive(Debug)]
-pub struct Run {
-    /// What each place saw, by its name.
-    pub taps: BTreeMap<String, Vec<Seen>>,
-    /// The connections, by the client's port.
-    pub connections: BTreeMap<u16, Meant>,
-    /// What the boxes did, each by its place in the path.
-    pub deeds: Vec<(usize, Deed)>,
-    /// Rate in bit/s and depth in bytes of each box that caps, by its place in the path.
-    pub caps: BTreeMap<usize, (f64, f64)>,
-}
 
 enum Event {
     /// Side of a connection: client 0, server 1.
@@ -91,52 +53,33 @@ struct World {
     events: BinaryHeap<Reverse<(Timestamp, u64)>>,
     bodies: BTreeMap<u64, Event>,
     serial: u64,
-    number: u64,
     conversations: Vec<Conversation>,
     of_port: BTreeMap<u16, usize>,
-    elements: Vec<Box<dyn Pass>>,
-    taps: BTreeMap<usize, String>,
+    line: Line,
     cards: BTreeMap<(usize, IpAddr), Timestamp>,
     counters: BTreeMap<IpAddr, u16>,
     rng: Rng,
-    run: Run,
 }
 
 /// Plays a scenario: the same seed gives the same run.
 pub fn play(scenario: &Scenario, seed: u64) -> Run {
     let mut rng = Rng::new(seed ^ 0x7069_6e63_6870_7469);
-    let elements: Vec<Box<dyn Pass>> =
-        scenario.path.iter().enumerate().map(|(n, e)| boxes::build(n, e, &mut rng)).collect();
-    let mut taps: BTreeMap<usize, String> =
-        [(0, "client".to_owned()), (elements.len(), "server".to_owned())].into();
-    for (n, e) in scenario.path.iter().enumerate() {
-        if let Element::Tap { name } = e {
-            taps.insert(n, name.clone());
-        }
-    }
+    let line = Line::new(scenario, &mut rng);
     let mut world = World {
         now: START,
         events: BinaryHeap::new(),
         bodies: BTreeMap::new(),
         serial: 0,
-        number: 1,
         conversations: Vec::new(),
         of_port: BTreeMap::new(),
-        run: Run {
-            taps: taps.values().map(|t| (t.clone(), Vec::new())).collect(),
-            connections: BTreeMap::new(),
-            deeds: Vec::new(),
-            caps: elements.iter().enumerate().filter_map(|(n, e)| Some((n, e.cap()?))).collect(),
-        },
-        elements,
-        taps,
+        line,
         cards: BTreeMap::new(),
         counters: BTreeMap::new(),
         rng,
     };
     world.set_up(scenario);
     world.go();
-    world.run
+    world.line.run
 }
 
 fn tuning(h: &Host) -> Tuning {
@@ -199,7 +142,7 @@ impl World {
                 self.conversations.push(Conversation { ends, script, opens: at });
                 self.of_port.insert(port, n);
                 let meant = Meant { client, server: there, name: c.name.clone() };
-                self.run.connections.insert(port, meant);
+                self.line.run.connections.insert(port, meant);
                 self.at(at, Event::Wake(n, 0));
                 at = at + boxes::ms(c.every_s.draw(&mut self.rng) * 1e3);
             }
@@ -227,35 +170,17 @@ impl World {
                     }
                     self.wake(n, side);
                 }
-                Event::Arrive(wire, direction, packet) => self.arrive(wire, direction, packet),
+                Event::Arrive(wire, direction, packet) => {
+                    match self.line.arrive(at, wire, direction, packet) {
+                        Next::Deliver(packet) => self.deliver(direction, &packet),
+                        Next::Pass(packets) => {
+                            for (at, wire, way, packet) in packets {
+                                self.at(at, Event::Arrive(wire, way, packet));
+                            }
+                        }
+                    }
+                }
             }
-        }
-    }
-
-    /// A packet is on a wire: it is seen there, and goes into the next element or host.
-    fn arrive(&mut self, wire: usize, direction: Direction, packet: Packet) {
-        if let Some(tap) = self.taps.get(&wire) {
-            let seen = Seen {
-                at: self.now,
-                number: packet.number,
-                origin: packet.origin,
-                direction,
-                bytes: packet.bytes.clone(),
-            };
-            self.run.taps.entry(tap.clone()).or_default().push(seen);
-        }
-        let element = match direction {
-            Direction::ToServer if wire < self.elements.len() => wire,
-            Direction::ToClient if wire > 0 => wire - 1,
-            _ => return self.deliver(direction, &packet),
-        };
-        let mut out = Out { next_number: self.number, ..Out::default() };
-        self.elements[element].pass(self.now, direction, packet, &mut out);
-        self.number = out.next_number;
-        self.run.deeds.extend(out.deeds.into_iter().map(|d| (element, d)));
-        for (at, way, packet) in out.packets {
-            let wire = if way == Direction::ToServer { element + 1 } else { element };
-            self.at(at, Event::Arrive(wire, way, packet));
         }
     }
 
@@ -299,10 +224,8 @@ impl World {
 
     /// A host sends: its card takes time, and its system writes TTL and IP-ID.
     fn send(&mut self, n: usize, side: usize, bytes: Vec<u8>) {
-        let (wire, direction) =
-            if side == 0 { (0, Direction::ToServer) } else { (self.elements.len(), Direction::ToClient) };
-        let mut packet = Packet { bytes, number: self.number, origin: Origin::End };
-        self.number += 1;
+        let (wire, direction) = self.line.wire_of(side == 0);
+        let mut packet = self.line.packet(bytes);
         let source = packet.source().addr;
         let flags = packet.flags();
         let end = &mut self.conversations[n].ends[side];
