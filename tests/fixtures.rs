@@ -31,7 +31,7 @@ fn cases() -> Vec<(PathBuf, Case)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.join("case.toml").exists() {
             let text = std::fs::read_to_string(path.join("case.toml")).unwrap();
             found.push((
                 path.clone(),

@@ -5,7 +5,14 @@
 //! devices and this process, and nowhere else.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods
+)]
 
 mod hosts;
 

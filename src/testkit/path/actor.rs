@@ -184,10 +184,11 @@ impl Actor {
             }
             return None;
         }
-        if open && !self.ended {
-            if let Some(at) = self.talk(now, script, stack) {
-                return Some(at);
-            }
+        if open
+            && !self.ended
+            && let Some(at) = self.talk(now, script, stack)
+        {
+            return Some(at);
         }
         (self.is_client && !self.ended).then(|| self.moved + script.patience)
     }
@@ -198,11 +199,12 @@ impl Actor {
             if turn.by_client != self.is_client {
                 let half = stack.received() + turn.bytes.len() as u64 / 2
                     >= script.bytes(!self.is_client, self.turn + 1);
-                if self.turn + 1 == script.turns.len() && half {
-                    if let Some(e) = script.ending.filter(|e| e.early && e.by_client == self.is_client) {
-                        self.end(e, stack);
-                        return None;
-                    }
+                if self.turn + 1 == script.turns.len()
+                    && half
+                    && let Some(e) = script.ending.filter(|e| e.early && e.by_client == self.is_client)
+                {
+                    self.end(e, stack);
+                    return None;
                 }
                 if stack.received() >= script.bytes(!self.is_client, self.turn + 1) {
                     self.turn += 1;

@@ -1,4 +1,4 @@
-//! How fast a sender sends: Reno (RFC 5681), CUBIC (RFC 9438) with HyStart's delay rule, BBR version 1, and a fixed rate.
+//! How fast a sender sends: Reno (RFC 5681), CUBIC (RFC 9438) with `HyStart`'s delay rule, BBR version 1, and a fixed rate.
 //!
 //! BBR follows the published description (Cardwell et al., ACM Queue 2016) and Linux's long-term rate: where a fifth of
 //! the packets is lost in intervals of four rounds or more, twice at about the same rate, it takes that for a policer's.
@@ -187,12 +187,13 @@ impl Congestion {
 
     fn slow_start(&mut self, s: &Sample) {
         self.window += s.newly as f64;
-        if self.control == Control::Cubic && self.window >= 16.0 * self.mss {
-            if let (Some(now), Some(before)) = (self.round_rtt, self.last_round_rtt) {
-                let eta = (before.ns() / 8).clamp(4_000_000, 16_000_000);
-                if now.ns() >= before.ns() + eta {
-                    self.threshold = self.window;
-                }
+        if self.control == Control::Cubic
+            && self.window >= 16.0 * self.mss
+            && let (Some(now), Some(before)) = (self.round_rtt, self.last_round_rtt)
+        {
+            let eta = (before.ns() / 8).clamp(4_000_000, 16_000_000);
+            if now.ns() >= before.ns() + eta {
+                self.threshold = self.window;
             }
         }
     }
@@ -254,11 +255,11 @@ impl Congestion {
 
     fn bbr_acknowledged(&mut self, s: &Sample, new_round: bool) {
         let b = &mut self.bbr;
-        if let Some(rtt) = s.rtt {
-            if rtt <= b.min_rtt {
-                b.min_rtt = rtt;
-                b.probed_at = s.now;
-            }
+        if let Some(rtt) = s.rtt
+            && rtt <= b.min_rtt
+        {
+            b.min_rtt = rtt;
+            b.probed_at = s.now;
         }
         let slot = (self.rounds % 10) as usize;
         if b.rates[slot].0 != self.rounds {
@@ -345,7 +346,7 @@ impl Bbr {
         let rate = delivered as f64 / s.now.since(begun.at).secs_f64().max(1e-3);
         match self.last_rate {
             Some(last) if (rate - last).abs() <= (last / 8.0).max(500.0) => {
-                self.long_term = Some(((rate + last) / 2.0, round));
+                self.long_term = Some((f64::midpoint(rate, last), round));
             }
             _ => self.last_rate = Some(rate),
         }

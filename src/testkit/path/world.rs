@@ -22,6 +22,9 @@ pub const START: Timestamp = Timestamp::from_ns(1_708_171_200_000_000_000);
 /// No run is longer than this.
 const LONGEST: Span = Span::from_secs(1200);
 
+/// No run has more events than this.
+const MOST_EVENTS: u64 = 50_000_000;
+
 /// A host's network card sends a gigabit a second: packets of one moment are 12 µs apart, not at one time.
 const CARD: f64 = 125e6;
 
@@ -156,11 +159,14 @@ impl World {
     }
 
     fn go(&mut self) {
+        let mut events = 0;
         while let Some(Reverse((at, serial))) = self.events.pop() {
             let Some(event) = self.bodies.remove(&serial) else { continue };
             if at.since(START) > LONGEST {
                 return;
             }
+            events += 1;
+            assert!(events < MOST_EVENTS, "the simulation turns on the spot at {at}");
             self.now = at;
             match event {
                 Event::Wake(n, side) => {

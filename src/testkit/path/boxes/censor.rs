@@ -36,7 +36,6 @@ impl Pass for Dropper {
 pub(super) struct Rewriter {
     pub(super) place: usize,
     pub(super) watch: Watch,
-    pub(super) done: BTreeMap<(Endpoint, Endpoint), ()>,
 }
 
 impl Pass for Rewriter {
@@ -44,7 +43,6 @@ impl Pass for Rewriter {
         let acts = self.watch.see(now, direction, &packet) != Acts::No;
         let answer = direction == Direction::ToClient && !packet.payload().is_empty();
         if acts && answer {
-            self.done.insert(packet.ends(direction), ());
             packet.turn_to_reset(self.place);
             out.did(direction, &packet, What::Rewrote);
         }

@@ -125,7 +125,7 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
             data_only: *data_only,
         }),
         Element::Rewriter { target } => {
-            Box::new(censor::Rewriter { place, watch: watch::Watch::new(target), done: BTreeMap::new() })
+            Box::new(censor::Rewriter { place, watch: watch::Watch::new(target) })
         }
         Element::Tamper { target } => Box::new(censor::Tamper { place, watch: watch::Watch::new(target) }),
         Element::Nat { forgets_s, resets } => {

@@ -4,13 +4,16 @@
 //! (states), 7323 (timestamps, window scale), 2018 and 6675 (SACK), 2883 (D-SACK), 8985 (RACK-TLP), 6298 (time-out),
 //! 5961 (which resets are obeyed). Of the stream that it receives it keeps the length alone.
 
+mod receive;
+mod recovery;
+
 use std::collections::VecDeque;
 
-use super::congestion::{Congestion, Control, Sample};
+use super::congestion::{Congestion, Control};
 use super::stack::{Stack, State};
 use crate::base::{Endpoint, Span, Timestamp};
 use crate::testkit::packet::Segment;
-use crate::wire::tcp::{self, Flags, Tcp as Header, TcpOption};
+use crate::wire::tcp::{Flags, Tcp as Header, TcpOption};
 
 /// What can be chosen of an end.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +106,8 @@ pub struct Tcp {
     peer_isn: u32,
     received: u64,
     unread: f64,
+    advertised: u64,
+    probe_at: Option<Timestamp>,
     read_at: Timestamp,
     islands: Vec<(u64, u64)>,
     recent: Option<(u64, u64)>,
@@ -156,6 +161,8 @@ impl Tcp {
             peer_isn: 0,
             received: 0,
             unread: 0.0,
+            advertised: 0,
+            probe_at: None,
             read_at: zero,
             islands: Vec::new(),
             recent: None,
@@ -198,9 +205,86 @@ impl Tcp {
         Span::from_ns(doubled.min(MAX_RTO.ns()))
     }
 
+    /// Sends the segment again that is lost first, or a new one; says whether it sent.
+    fn send_one(&mut self, now: Timestamp, out: &mut Vec<Vec<u8>>) -> bool {
+        let window = self.congestion.window();
+        if let Some(i) = self.flight.iter().position(|s| s.lost) {
+            let s = self.flight[i];
+            let forced = self.pipe == 0 || s.from == self.una && !s.again;
+            if self.pipe + (s.to - s.from) > window && !forced {
+                return false;
+            }
+            let packet = self.data_segment(now, s.from, s.to);
+            out.push(packet);
+            self.pipe += s.to - s.from;
+            let (delivered, delivered_at) = (self.delivered, self.delivered_at);
+            let s = &mut self.flight[i];
+            (s.lost, s.again, s.at, s.delivered, s.delivered_at) =
+                (false, true, now, delivered, delivered_at);
+            return true;
+        }
+        let room = (self.una + self.peer_window).saturating_sub(self.next);
+        let len = (self.unsent.len() as u64).min(u64::from(self.tuning.mss));
+        let fin = self.closing && self.unsent.len() as u64 <= len && self.fin.is_none();
+        if len == 0 && !fin
+            || len > 0 && (self.pipe + len > window.max(u64::from(self.tuning.mss)) || len > room)
+        {
+            return false;
+        }
+        let (from, to) = (self.next, self.next + len + u64::from(fin));
+        let moved: Vec<u8> = self.unsent.drain(..len as usize).collect();
+        self.unacked.extend(moved);
+        if fin {
+            self.fin = Some(to - 1);
+        }
+        if self.flight.is_empty() {
+            self.delivered_at = now;
+        }
+        self.flight.push_back(Flying {
+            from,
+            to,
+            at: now,
+            again: false,
+            sacked: false,
+            lost: false,
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            limited: self.unsent.is_empty(),
+        });
+        self.next = to;
+        self.pipe += to - from;
+        let packet = self.data_segment(now, from, to);
+        out.push(packet);
+        if self.timer.is_none_or(|(_, probe)| probe) {
+            self.arm(now);
+        }
+        true
+    }
+
+    fn data_segment(&mut self, now: Timestamp, from: u64, to: u64) -> Vec<u8> {
+        if from == 0 {
+            let flags = if self.phase == Phase::SynSent { Flags::SYN } else { Flags::SYN.with(Flags::ACK) };
+            return self.segment(now, flags, 0, &[]);
+        }
+        let base = self.una.max(1);
+        let fin = self.fin.is_some_and(|f| f < to);
+        let len = (to - from - u64::from(fin)) as usize;
+        let start = (from - base) as usize;
+        let payload: Vec<u8> = self.unacked.range(start..start + len).copied().collect();
+        let mut flags = Flags::ACK;
+        if len > 0 && self.unsent.is_empty() {
+            flags = flags.with(Flags::PSH);
+        }
+        if fin {
+            flags = flags.with(Flags::FIN);
+        }
+        self.segment(now, flags, from, &payload)
+    }
+
     fn segment(&mut self, now: Timestamp, flags: Flags, offset: u64, payload: &[u8]) -> Vec<u8> {
         let syn = flags.has(Flags::SYN);
         let window = self.window(now);
+        self.advertised = window;
         let scaled = if syn { window.min(64_240) } else { (window >> SCALE).min(65_535) };
         let stamp = (now.ns() / 1_000_000) as u32;
         let mut options = Vec::new();
@@ -288,397 +372,9 @@ impl Tcp {
         self.flight.clear();
         self.unsent.clear();
         self.unacked.clear();
+        self.unread = 0.0;
+        self.probe_at = None;
     }
-
-    fn measure(&mut self, rtt: Span) {
-        let r = rtt.ns() as f64;
-        self.min_rtt = Some(self.min_rtt.map_or(rtt, |m| m.min(rtt)));
-        match self.srtt {
-            None => {
-                self.srtt = Some(r);
-                self.rttvar = r / 2.0;
-            }
-            Some(s) => {
-                self.rttvar += (0.25) * ((s - r).abs() - self.rttvar);
-                self.srtt = Some(s + 0.125 * (r - s));
-            }
-        }
-    }
-
-    /// Takes note of what the other end acknowledges.
-    fn acknowledged(&mut self, now: Timestamp, h: &Header<'_>) {
-        let advance = h.ack().0.wrapping_sub(self.wire_seq(self.una)) as i32;
-        if advance < 0 || self.una + advance as u64 > self.next {
-            return;
-        }
-        let una = self.una + advance as u64;
-        self.peer_window = u64::from(h.window()) << self.peer_scale;
-        let before = self.delivered;
-        let mut newest: Option<Flying> = None;
-        let mut rtt = None;
-        let mut took = |s: &Flying, delivered: &mut u64, pipe: &mut u64| {
-            if !s.sacked {
-                *delivered += s.to - s.from;
-                if !s.lost {
-                    *pipe -= s.to - s.from;
-                }
-                if !s.again {
-                    rtt = Some(now.since(s.at));
-                }
-                if newest.is_none_or(|n| (n.at, n.to) < (s.at, s.to)) {
-                    newest = Some(*s);
-                }
-            }
-        };
-        while let Some(s) = self.flight.front_mut() {
-            if s.to > una {
-                if s.from < una {
-                    // a part of it: what is left flies on
-                    let part = una - s.from;
-                    self.delivered += part;
-                    if !s.lost && !s.sacked {
-                        self.pipe -= part;
-                    }
-                    s.from = una;
-                }
-                break;
-            }
-            took(s, &mut self.delivered, &mut self.pipe);
-            self.flight.pop_front();
-        }
-        for (left, right) in sack_blocks(h) {
-            let offset = |edge: u32| self.una + u64::from(edge.wrapping_sub(self.wire_seq(self.una)));
-            let (left, right) = (offset(left), offset(right));
-            if right <= left || right > self.next {
-                continue; // a D-SACK below what is acknowledged, or nonsense
-            }
-            let start = self.flight.partition_point(|s| s.from < left);
-            for s in self.flight.range_mut(start..).take_while(|s| s.to <= right) {
-                took(s, &mut self.delivered, &mut self.pipe);
-                if s.lost {
-                    s.lost = false;
-                }
-                s.sacked = true;
-            }
-        }
-        if advance > 0 {
-            let gone = una - self.una;
-            let bytes = gone - u64::from(self.una == 0) - u64::from(self.fin.is_some_and(|f| f < una));
-            self.unacked.drain(..(bytes as usize).min(self.unacked.len()));
-            self.una = una;
-            self.backoff = 0;
-            self.probed = false;
-        }
-        if self.delivered > before {
-            self.delivered_at = now;
-        }
-        if let Some(rtt) = rtt {
-            self.measure(rtt);
-        }
-        if let Some(s) = newest.filter(|s| s.from > 0) {
-            // a retransmission answered sooner than a round trip was needless: its time says nothing
-            let plausible = !s.again || self.min_rtt.is_none_or(|m| now.since(s.at) >= m);
-            if plausible && (s.at, s.to) > self.newest {
-                self.newest = (s.at, s.to);
-            }
-            let span = now.since(s.delivered_at).max(now.since(s.at));
-            let rate = (self.delivered - s.delivered) as f64 / span.secs_f64().max(1e-6);
-            let limited = s.limited;
-            let sample = Sample {
-                now,
-                newly: self.delivered - before,
-                rate,
-                limited,
-                rtt,
-                min_rtt: self.min_rtt,
-                in_flight: self.pipe,
-                next: self.delivered,
-                sent_delivered: s.delivered,
-                recovering: self.recovery.is_some(),
-            };
-            self.congestion.acknowledged(&sample);
-        }
-        self.find_losses(now);
-        if self.recovery.is_some_and(|r| self.una >= r) {
-            self.recovery = None;
-            self.congestion.recovered();
-        }
-        if self.delivered > before || advance > 0 {
-            self.arm(now);
-        }
-        if self.una == self.next && self.flight.is_empty() {
-            self.timer = None;
-        }
-    }
-
-    /// RACK (RFC 8985): lost is what was sent well before something that has arrived. Three segments that arrived from
-    /// beyond a hole (RFC 6675) leave no time to wait.
-    fn find_losses(&mut self, now: Timestamp) {
-        let sacked: u64 = self.flight.iter().filter(|s| s.sacked).map(|s| s.to - s.from).sum();
-        if sacked == 0 && self.newest.1 <= self.una {
-            return;
-        }
-        let many = sacked >= 3 * u64::from(self.tuning.mss);
-        let wait = if many || self.recovery.is_some() {
-            Span::ZERO
-        } else {
-            Span::from_ns(self.min_rtt.map_or(0, Span::ns) / 4)
-        };
-        let (newest_at, newest_to) = self.newest;
-        let mut lost = 0;
-        for s in self.flight.iter_mut().filter(|s| !s.sacked && !s.lost) {
-            if (s.at + wait, s.to) < (newest_at, newest_to) {
-                s.lost = true;
-                lost += s.to - s.from;
-            }
-        }
-        if lost > 0 {
-            self.pipe -= lost;
-            self.congestion.lost(lost);
-            if self.recovery.is_none() {
-                self.recovery = Some(self.next);
-                self.congestion.congested(now, self.pipe + lost);
-            }
-        }
-    }
-
-    fn arm(&mut self, now: Timestamp) {
-        if self.flight.iter().all(|s| s.sacked) {
-            self.timer = None;
-            return;
-        }
-        let rto = now + self.rto();
-        // a probe for the tail, where nothing is known to be lost
-        let probe = self.srtt.filter(|_| {
-            self.phase == Phase::Established && self.recovery.is_none() && !self.probed && self.backoff == 0
-        });
-        let probe = probe.map(|srtt| {
-            let one = if self.flight.len() == 1 { 200_000_000 } else { 2_000_000 };
-            now + Span::from_ns((2.0 * srtt) as i64 + one)
-        });
-        self.timer = Some(match probe {
-            Some(at) if at < rto => (at, true),
-            _ => (rto, false),
-        });
-    }
-
-    fn timed_out(&mut self, now: Timestamp, probe: bool) {
-        if probe {
-            self.probed = true;
-            if let Some(last) = self.flight.back_mut().filter(|s| !s.sacked && !s.lost) {
-                last.lost = true;
-                self.pipe -= last.to - last.from;
-            }
-            self.timer = Some((now + self.rto(), false));
-            return;
-        }
-        for s in self.flight.iter_mut().filter(|s| !s.sacked && !s.lost) {
-            s.lost = true;
-            self.pipe -= s.to - s.from;
-        }
-        if self.phase == Phase::Established {
-            self.recovery = Some(self.next);
-            self.congestion.timed_out(self.pipe);
-        }
-        self.backoff += 1;
-        if self.backoff > MAX_BACKOFF {
-            self.over();
-            return;
-        }
-        self.timer = Some((now + self.rto(), false));
-    }
-
-    /// Sends the segment again that is lost first, or a new one; says whether it sent.
-    fn send_one(&mut self, now: Timestamp, out: &mut Vec<Vec<u8>>) -> bool {
-        let window = self.congestion.window();
-        if let Some(i) = self.flight.iter().position(|s| s.lost) {
-            let s = self.flight[i];
-            let forced = self.pipe == 0 || s.from == self.una && !s.again;
-            if self.pipe + (s.to - s.from) > window && !forced {
-                return false;
-            }
-            let packet = self.data_segment(now, s.from, s.to);
-            out.push(packet);
-            self.pipe += s.to - s.from;
-            let (delivered, delivered_at) = (self.delivered, self.delivered_at);
-            let s = &mut self.flight[i];
-            (s.lost, s.again, s.at, s.delivered, s.delivered_at) =
-                (false, true, now, delivered, delivered_at);
-            return true;
-        }
-        let room = (self.una + self.peer_window).saturating_sub(self.next);
-        let len = (self.unsent.len() as u64).min(u64::from(self.tuning.mss));
-        let fin = self.closing && self.unsent.len() as u64 <= len && self.fin.is_none();
-        if len == 0 && !fin
-            || len > 0 && (self.pipe + len > window.max(u64::from(self.tuning.mss)) || len > room)
-        {
-            return false;
-        }
-        let (from, to) = (self.next, self.next + len + u64::from(fin));
-        let moved: Vec<u8> = self.unsent.drain(..len as usize).collect();
-        self.unacked.extend(moved);
-        if fin {
-            self.fin = Some(to - 1);
-        }
-        if self.flight.is_empty() {
-            self.delivered_at = now;
-        }
-        self.flight.push_back(Flying {
-            from,
-            to,
-            at: now,
-            again: false,
-            sacked: false,
-            lost: false,
-            delivered: self.delivered,
-            delivered_at: self.delivered_at,
-            limited: self.unsent.is_empty(),
-        });
-        self.next = to;
-        self.pipe += to - from;
-        let packet = self.data_segment(now, from, to);
-        out.push(packet);
-        if self.timer.is_none() || self.timer.is_some_and(|(_, probe)| probe) {
-            self.arm(now);
-        }
-        true
-    }
-
-    fn data_segment(&mut self, now: Timestamp, from: u64, to: u64) -> Vec<u8> {
-        if from == 0 {
-            let flags = if self.phase == Phase::SynSent { Flags::SYN } else { Flags::SYN.with(Flags::ACK) };
-            return self.segment(now, flags, 0, &[]);
-        }
-        let base = self.una.max(1);
-        let fin = self.fin.is_some_and(|f| f < to);
-        let len = (to - from - u64::from(fin)) as usize;
-        let start = (from - base) as usize;
-        let payload: Vec<u8> = self.unacked.range(start..start + len).copied().collect();
-        let mut flags = Flags::ACK;
-        if len > 0 && self.unsent.is_empty() {
-            flags = flags.with(Flags::PSH);
-        }
-        if fin {
-            flags = flags.with(Flags::FIN);
-        }
-        self.segment(now, flags, from, &payload)
-    }
-
-    fn take_data(&mut self, now: Timestamp, h: &Header<'_>) {
-        let at =
-            h.seq().0.wrapping_sub(self.peer_isn.wrapping_add(1).wrapping_add(self.received as u32)) as i32;
-        let from = self.received as i64 + i64::from(at);
-        let len = i64::from(h.payload_len);
-        let to = from + len;
-        if len == 0 && !h.flags().has(Flags::FIN) {
-            self.ack_now |= at < 0; // a keep-alive or a window probe
-            return;
-        }
-        if h.flags().has(Flags::FIN) && to >= 0 {
-            self.peer_fin = Some(to as u64);
-            self.ack_now = true;
-        }
-        if len == 0 {
-            return;
-        }
-        if to <= self.received as i64
-            || from < 0
-            || (to as u64) > self.received + u64::from(self.tuning.receive_buffer)
-        {
-            if from >= 0 && to <= self.received as i64 {
-                self.duplicate = Some((from as u64, to as u64));
-            }
-            self.ack_now = true;
-            return;
-        }
-        let (from, to) = (from as u64, to as u64);
-        if from <= self.received {
-            let had = self.received;
-            self.received = self.received.max(to);
-            while let Some(&(l, r)) = self.islands.first() {
-                if l > self.received {
-                    break;
-                }
-                self.received = self.received.max(r);
-                self.islands.remove(0);
-                self.ack_now = true;
-            }
-            self.ack_now |= !self.islands.is_empty();
-            if self.tuning.reads.is_some() {
-                let _ = self.window(now);
-                self.unread += (self.received - had) as f64;
-            }
-            self.ack_waiting += 1;
-            if self.quick > 0 {
-                self.quick -= 1;
-                self.ack_now |= self.ack_waiting >= 2 || h.flags().has(Flags::PSH);
-            }
-            if self.ack_waiting >= self.tuning.ack_every {
-                self.ack_now = true;
-            } else {
-                self.ack_at = self.ack_at.or(Some(now + self.tuning.ack_delay));
-            }
-        } else {
-            let mut island = (from, to);
-            if self.islands.iter().any(|(l, r)| *l <= from && to <= *r) {
-                self.duplicate = Some(island);
-            }
-            self.islands.retain(|(l, r)| {
-                let touches = *l <= island.1 && island.0 <= *r;
-                if touches {
-                    island = (island.0.min(*l), island.1.max(*r));
-                }
-                !touches
-            });
-            let i = self.islands.partition_point(|(l, _)| *l < island.0);
-            self.islands.insert(i, island);
-            self.recent = Some(island);
-            self.ack_now = true;
-        }
-    }
-
-    fn take_syn(&mut self, h: &Header<'_>) {
-        self.peer_isn = h.seq().0;
-        for option in h.options() {
-            match option {
-                TcpOption::WindowScale(s) => self.peer_scale = s.min(14),
-                TcpOption::SackPermitted => self.peer_sack = self.tuning.sack,
-                TcpOption::Timestamps { val, .. } => {
-                    self.peer_timestamps = self.tuning.timestamps;
-                    self.ts_recent = val;
-                }
-                _ => {}
-            }
-        }
-        self.peer_window = u64::from(h.window());
-    }
-
-    fn is_obeyed(&mut self, now: Timestamp, h: &Header<'_>) -> bool {
-        if self.phase == Phase::SynSent {
-            return h.flags().has(Flags::ACK) && h.ack().0 == self.wire_seq(self.next);
-        }
-        let offset = h.seq().0.wrapping_sub(self.wire_ack()) as i32;
-        if offset == 0 {
-            return true;
-        }
-        // in the window, but not exactly: a challenge (RFC 5961 §3.2), of which Linux sends few
-        let window = self.window(now);
-        if offset > 0 && (offset as u64) < window && now.since(self.challenged) > Span::from_ms(500) {
-            self.challenged = now;
-            self.ack_now = true;
-        }
-        false
-    }
-}
-
-fn sack_blocks<'a>(h: &'a Header<'_>) -> impl Iterator<Item = (u32, u32)> + 'a {
-    h.options()
-        .filter_map(|o| match o {
-            TcpOption::Sack(blocks) => Some(tcp::sack_blocks(blocks)),
-            _ => None,
-        })
-        .flatten()
-        .map(|(left, right)| (left.0, right.0))
 }
 
 impl Stack for Tcp {
@@ -737,10 +433,9 @@ impl Stack for Tcp {
         if let Some(val) = h.options().find_map(|o| match o {
             TcpOption::Timestamps { val, .. } => Some(val),
             _ => None,
-        }) {
-            if h.seq().0.wrapping_sub(self.wire_ack()) as i32 <= 0 {
-                self.ts_recent = val;
-            }
+        }) && h.seq().0.wrapping_sub(self.wire_ack()) as i32 <= 0
+        {
+            self.ts_recent = val;
         }
         if flags.has(Flags::ACK) {
             self.acknowledged(now, &h);
@@ -802,6 +497,17 @@ impl Stack for Tcp {
         if self.ack_at.is_some_and(|at| at <= now) {
             self.ack_now = true;
         }
+        if self.tuning.reads.is_some() && self.phase == Phase::Established {
+            // the window is offered again when it is worth a segment or two
+            let worth = 2 * u64::from(self.tuning.mss);
+            self.ack_now |= self.window(now) >= self.advertised + worth && self.advertised < worth;
+        }
+        if self.probe_at.is_some_and(|at| at <= now) {
+            let probe = self.segment(now, Flags::ACK, self.next - 1, &[]);
+            out.push(probe);
+            self.backoff = (self.backoff + 1).min(5);
+            self.probe_at = None;
+        }
         let open = self.phase == Phase::Established;
         self.held_back = false;
         while self.phase != Phase::Closed && (open || self.flight.front().is_some_and(|s| s.lost)) {
@@ -819,6 +525,9 @@ impl Stack for Tcp {
                 self.next_send = self.next_send.max(now) + gap;
             }
         }
+        // a closed window is probed (RFC 9293 §3.8.6.1)
+        let shut = open && self.flight.is_empty() && !self.unsent.is_empty();
+        self.probe_at = if shut { self.probe_at.or(Some(now + self.rto())) } else { None };
         if self.ack_now && self.phase != Phase::Closed && self.phase != Phase::SynReceived {
             let ack = self.segment(now, Flags::ACK, self.next, &[]);
             out.push(ack);
@@ -829,7 +538,7 @@ impl Stack for Tcp {
         let paced = self.held_back.then_some(self.next_send);
         let reopens =
             (self.tuning.reads.is_some() && self.unread > 0.0).then(|| self.read_at + Span::from_ms(20));
-        [self.timer.map(|(at, _)| at), self.ack_at, paced, reopens].into_iter().flatten().min()
+        [self.timer.map(|(at, _)| at), self.ack_at, paced, reopens, self.probe_at].into_iter().flatten().min()
     }
 
     fn write(&mut self, data: &[u8]) {
