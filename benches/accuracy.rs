@@ -3,7 +3,7 @@
 //! `cargo bench --bench accuracy` plays every scenario of `fixtures/scenarios/` with all its seeds, prints the tables, and
 //! writes them into `docs/accuracy.md` between its marks. It fails under the bounds at the end of this file.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
