@@ -7,6 +7,7 @@ pub mod matrix;
 pub mod packet;
 pub mod path;
 pub mod pcap;
+pub mod quic;
 pub mod rng;
 pub mod scripts;
 pub mod tls;

@@ -11,6 +11,7 @@ pub mod http;
 pub mod ip;
 mod link;
 mod next;
+pub mod quic;
 pub mod reader;
 mod stop;
 pub mod tcp;

@@ -49,6 +49,14 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    /// A number of QUIC's variable length, 1 to 8 bytes (RFC 9000 §16).
+    pub fn varint(&mut self) -> Option<u64> {
+        let len = 1 << (self.buffer.first()? >> 6);
+        let bytes = self.take(len)?;
+        let first = u64::from(bytes[0] & 0x3f); // at least one byte was taken
+        Some(bytes[1..].iter().fold(first, |n, b| n << 8 | u64::from(*b)))
+    }
+
     /// A reader of the next `len` bytes, which this one steps over.
     pub fn sub(&mut self, len: usize) -> Option<Self> {
         self.take(len).map(Self::new)
@@ -100,6 +108,19 @@ mod tests {
         assert_eq!((r.u24(), r.u32(), r.take(3), r.array::<3>()), (None, None, None, None));
         assert!(r.sub(3).is_none());
         assert_eq!(r.u16(), Some(0x0102));
+    }
+
+    /// The examples of RFC 9000 §A.1.
+    #[test]
+    fn numbers_of_variable_length() {
+        let read = |b: &[u8]| Reader::new(b).varint();
+        assert_eq!(read(&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c]), Some(151_288_809_941_952_652));
+        assert_eq!(read(&[0x9d, 0x7f, 0x3e, 0x7d]), Some(494_878_333));
+        assert_eq!(
+            (read(&[0x7b, 0xbd]), read(&[0x25]), read(&[0x40, 0x25])),
+            (Some(15_293), Some(37), Some(37))
+        );
+        assert_eq!((read(&[]), read(&[0x80, 0, 0])), (None, None));
     }
 
     #[test]
