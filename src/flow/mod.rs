@@ -11,12 +11,15 @@ pub mod half;
 pub mod head;
 pub mod history;
 pub mod key;
+pub mod quic;
 pub mod reset;
 pub mod segment;
 pub mod series;
 pub mod signature;
+mod slots;
 pub mod table;
 mod tombstones;
+pub mod udp;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,0 +1,415 @@
+//! What a flow's QUIC packets tell without the ends' keys: its Initials opened until the hello is read, and who sends
+//! which kind of packet.
+//!
+//! The keys come from the destination connection ID of the client's first Initial, and change when the server asks it
+//! to come again (Retry) or in another version. A packet that its keys do not open is counted, never guessed at.
+
+use crate::base::endpoint::PerDirection;
+use crate::base::{Direction, Timestamp};
+use crate::wire::quic::{
+    Frame, Frames, Keys, Kind, Long, MAX_CID, Packet, Refused, Version, initial_keys, packets,
+};
+use crate::wire::tls::{self, ClientHello, Scan, Transport};
+
+use super::head::{HELLO_LIMIT, StreamHead};
+use super::udp::Datagram;
+
+/// The most Initials of one direction that are opened: a hello takes one to three, and the rest shows how often it was
+/// sent and acknowledged.
+const MAX_OPENED: u32 = 32;
+
+/// The most Initials of a flow that may fail to open before no more are tried.
+const MAX_REFUSED: u32 = 16;
+
+/// How many times of a repeated hello are kept.
+pub const TIMES_KEPT: usize = 8;
+
+/// What a ClientHello says that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// Server name, in lower case.
+    pub name: Option<String>,
+    /// Whether that is the outer name of an Encrypted Client Hello.
+    pub ech: bool,
+    /// First ALPN protocol.
+    pub alpn: Option<String>,
+    /// JA3 hash; only of a complete hello.
+    pub ja3: Option<String>,
+    /// JA4 fingerprint; only of a complete hello.
+    pub ja4: Option<String>,
+    /// Highest TLS version offered.
+    pub version: u16,
+    /// Length of the message.
+    pub len: usize,
+    /// How many Initials brought it, repeated ones included.
+    pub packets: u32,
+    /// Whether all of it was seen.
+    pub complete: bool,
+    /// The frame that completed it, or the last that added to it.
+    pub frame: u64,
+    /// When that was captured.
+    pub at: Timestamp,
+}
+
+/// A `CONNECTION_CLOSE` in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// Which way it went.
+    pub direction: Direction,
+    /// Its code (RFC 9000 §20).
+    pub code: u64,
+    /// Its frame.
+    pub frame: u64,
+}
+
+/// The packets of one end, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Initials.
+    pub initials: u32,
+    /// Those that its keys opened.
+    pub opened: u32,
+    /// Packets with early data.
+    pub zero_rtt: u32,
+    /// Handshake packets.
+    pub handshakes: u32,
+    /// Short headers.
+    pub short: u32,
+    /// Datagrams of nothing but short headers since the last with a long one.
+    pub short_since_long: u32,
+    /// When the first short header was captured.
+    pub first_short: Option<Timestamp>,
+    /// When the last long header was captured.
+    pub last_long: Option<Timestamp>,
+    /// How often its first CRYPTO bytes were sent: of a client its hello, of a server its flight.
+    pub flights: u32,
+    /// When its first CRYPTO bytes were sent last.
+    pub last_flight: Option<Timestamp>,
+    /// The highest number of an Initial that the other end acknowledges.
+    pub acked: Option<u64>,
+    /// The highest number of an Initial that was opened.
+    pub largest: Option<u64>,
+}
+
+/// Who sent a datagram, as far as it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The client: a key made from the packet's own connection ID opens it.
+    Client,
+    /// It does not tell.
+    Either,
+}
+
+/// A connection ID.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Id {
+    bytes: [u8; MAX_CID],
+    len: u8,
+}
+
+impl Id {
+    fn new(id: &[u8]) -> Self {
+        let mut bytes = [0; MAX_CID];
+        let len = id.len().min(MAX_CID);
+        bytes[..len].copy_from_slice(&id[..len]);
+        Self { bytes, len: u8::try_from(len).unwrap_or(0) } // at most 20
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// A QUIC connection, while it is open.
+#[derive(Clone, Debug, Default)]
+pub struct Quic {
+    /// The version: of the client's Initials, or of the first long header.
+    pub version: Version,
+    /// The hello, once it is read.
+    pub hello: Option<Box<Hello>>,
+    /// The packets of each end.
+    pub sent: PerDirection<Sent>,
+    /// When the hello was sent, the first [`TIMES_KEPT`] times.
+    pub hello_times: Vec<Timestamp>,
+    /// Payload of the datagram with the client's first Initial.
+    pub first_initial_len: u32,
+    /// The highest number of a client's Initial before the server's first packet.
+    pub first_flight: Option<u64>,
+    /// When the client first sent something after the server's first packet.
+    pub client_replied: Option<Timestamp>,
+    /// The frame of a Version Negotiation packet.
+    pub negotiation: Option<u64>,
+    /// The frame of a Retry.
+    pub retry: Option<u64>,
+    /// The first `CONNECTION_CLOSE` in clear.
+    pub close: Option<Close>,
+    /// Initials that are none with these keys.
+    pub refused: u32,
+    /// Initials of which the capture has only the beginning.
+    pub cut: u32,
+    /// Initials that were not tried: enough were opened, or failed.
+    pub untried: u32,
+    keys: Option<PerDirection<Keys>>,
+    /// What the keys were made from.
+    key_id: Id,
+    /// The connection ID that the server chose.
+    server_id: Option<Id>,
+    /// The CRYPTO bytes of the client until its hello is read.
+    head: StreamHead,
+    /// How many contiguous bytes there must be before the hello is looked for again.
+    ask_at: usize,
+    /// Initials that added to the head.
+    added: u32,
+    last_added: u64,
+}
+
+impl Quic {
+    /// Whether this datagram of the client begins another connection between the same ends: an Initial with a connection ID of its
+    /// own that opens it, though nobody asked the client to come again.
+    pub(super) fn begins_anew(&mut self, d: &Datagram<'_>) -> bool {
+        let Some(PerDirection { to_server: keys, .. }) = self.keys else { return false };
+        if self.negotiation.is_some() || self.retry.is_some() {
+            return false;
+        }
+        let Some(Packet::Long(long)) = packets(d.payload).next() else { return false };
+        let id = Id::new(long.dcid);
+        let known = id == self.key_id || Some(id) == self.server_id || long.kind != Kind::Initial;
+        if known || self.refused >= MAX_REFUSED {
+            return false;
+        }
+        let mut frames = Vec::new();
+        if keys.open(&long, 0, &mut frames).is_ok() {
+            self.server_id = Some(id); // it goes on with what the server chose
+            return false;
+        }
+        opens_itself(&long, &mut frames).is_some()
+    }
+
+    /// Takes the QUIC packets of a datagram of the end that is taken for the sender in `from`.
+    pub(super) fn push(&mut self, from: Direction, d: &Datagram<'_>) -> Sender {
+        let mut sender = Sender::Either;
+        let mut from = from;
+        let (mut long_headers, mut short_headers) = (false, 0u32);
+        for packet in packets(d.payload) {
+            match packet {
+                Packet::Long(long) => {
+                    long_headers = true;
+                    if self.long(from, &long, d) == Sender::Client {
+                        sender = Sender::Client;
+                        from = Direction::ToServer;
+                    }
+                }
+                Packet::Short => short_headers += 1,
+                Packet::Retry { scid } if from == Direction::ToClient => {
+                    self.retry = self.retry.or(Some(d.frame));
+                    self.server_id = Some(Id::new(scid));
+                }
+                Packet::Negotiation(_) if from == Direction::ToClient => {
+                    self.negotiation = self.negotiation.or(Some(d.frame));
+                }
+                Packet::Google(version) | Packet::Unread(version) => {
+                    if self.version == Version::default() {
+                        self.version = version;
+                    }
+                }
+                Packet::Retry { .. } | Packet::Negotiation(_) => {}
+            }
+        }
+        let sent = &mut self.sent[from];
+        sent.short = sent.short.saturating_add(short_headers);
+        if long_headers {
+            sent.short_since_long = 0;
+            sent.last_long = Some(d.at);
+        } else if short_headers > 0 {
+            sent.short_since_long = sent.short_since_long.saturating_add(1);
+        }
+        if short_headers > 0 {
+            sent.first_short = sent.first_short.or(Some(d.at));
+        }
+        let server = &self.sent.to_client;
+        if from == Direction::ToServer && (server.last_long.is_some() || server.short > 0) {
+            self.client_replied = self.client_replied.or(Some(d.at));
+        }
+        sender
+    }
+
+    fn long(&mut self, from: Direction, long: &Long<'_>, d: &Datagram<'_>) -> Sender {
+        if self.version == Version::default() {
+            self.version = long.version;
+        }
+        let sent = &mut self.sent[from];
+        let count = match long.kind {
+            Kind::Initial => &mut sent.initials,
+            Kind::ZeroRtt => &mut sent.zero_rtt,
+            Kind::Handshake => &mut sent.handshakes,
+        };
+        *count = count.saturating_add(1);
+        if long.kind != Kind::Initial {
+            return Sender::Either;
+        }
+        if from == Direction::ToServer && sent.initials == 1 {
+            self.first_initial_len = d.len;
+        }
+        if sent.opened >= MAX_OPENED || self.refused >= MAX_REFUSED {
+            self.untried = self.untried.saturating_add(1);
+            return Sender::Either;
+        }
+        let mut frames = Vec::with_capacity(long.bytes.len());
+        let (direction, number) = match self.open(from, long, &mut frames) {
+            Ok(opened) => opened,
+            Err(Refused::Cut) => {
+                self.cut = self.cut.saturating_add(1);
+                return Sender::Either;
+            }
+            Err(Refused::WrongTag | Refused::TooShort) => {
+                self.refused += 1; // at most MAX_REFUSED
+                return Sender::Either;
+            }
+        };
+        if direction == Direction::ToServer && from == Direction::ToClient {
+            std::mem::swap(&mut self.sent.to_server, &mut self.sent.to_client);
+            self.first_initial_len = d.len;
+        }
+        self.frames(direction, number, &frames, d);
+        if direction == Direction::ToClient {
+            self.server_id = Some(Id::new(long.scid));
+            Sender::Either
+        } else {
+            Sender::Client
+        }
+    }
+
+    /// Opens an Initial with the keys that it may have: gives who sent it, and its number.
+    fn open(
+        &mut self,
+        from: Direction,
+        long: &Long<'_>,
+        frames: &mut Vec<u8>,
+    ) -> Result<(Direction, u64), Refused> {
+        let expected = self.sent[from].largest.map_or(0, |n| n + 1);
+        if let Some(keys) = self.keys {
+            if long.version == self.version {
+                match keys[from].open(long, expected, frames) {
+                    Err(Refused::WrongTag) => {}
+                    other => return other.map(|number| (from, number)),
+                }
+            } else if let Some(keys) = initial_keys(long.version, self.key_id.as_bytes())
+                && let Ok(number) = keys[from].open(long, expected, frames)
+            {
+                // the ends went on in another version that they share (RFC 9368 §2)
+                self.version = long.version;
+                self.keys = Some(keys);
+                return Ok((from, number));
+            }
+            let again = self.retry.is_some() || self.negotiation.is_some();
+            if !again || from == Direction::ToClient || Id::new(long.dcid) == self.key_id {
+                return Err(Refused::WrongTag);
+            }
+        }
+        if !long.whole {
+            return Err(Refused::Cut);
+        }
+        let (keys, number) = opens_itself(long, frames).ok_or(Refused::WrongTag)?;
+        if self.version != long.version {
+            // what came before belonged to another try
+            (self.head, self.ask_at, self.version) = (StreamHead::default(), 0, long.version);
+        }
+        (self.keys, self.key_id) = (Some(keys), Id::new(long.dcid));
+        Ok((Direction::ToServer, number))
+    }
+
+    fn frames(&mut self, direction: Direction, number: u64, frames: &[u8], d: &Datagram<'_>) {
+        let is_client = direction == Direction::ToServer;
+        if is_client && self.sent.to_client.last_long.is_none() {
+            self.first_flight = self.first_flight.max(Some(number));
+        }
+        let sent = &mut self.sent[direction];
+        sent.opened += 1; // at most MAX_OPENED
+        sent.largest = sent.largest.max(Some(number));
+        let (mut begins, mut crypto) = (false, false);
+        for frame in Frames::new(frames) {
+            match frame {
+                Frame::Ack { largest } => {
+                    let other = &mut self.sent[direction.reversed()];
+                    other.acked = other.acked.max(Some(largest));
+                }
+                Frame::Crypto { offset, data } => {
+                    begins |= offset == 0 && !data.is_empty();
+                    if is_client && self.hello.is_none() {
+                        crypto = true;
+                        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+                        self.head.insert(offset, data, d.frame, HELLO_LIMIT);
+                    }
+                }
+                Frame::Close { code } => {
+                    self.close = self.close.or(Some(Close { direction, code, frame: d.frame }));
+                }
+                Frame::Ping | Frame::Other => {}
+            }
+        }
+        if begins {
+            let sent = &mut self.sent[direction];
+            sent.flights += 1; // at most MAX_OPENED
+            sent.last_flight = Some(d.at);
+            if is_client && self.hello_times.len() < TIMES_KEPT {
+                self.hello_times.push(d.at);
+            }
+        }
+        if crypto {
+            (self.added, self.last_added) = (self.added + 1, d.frame);
+            self.read_hello(d.at);
+        }
+    }
+
+    fn read_hello(&mut self, at: Timestamp) {
+        let head = self.head.contiguous();
+        if head.len() < self.ask_at {
+            return;
+        }
+        match tls::client_hello_message(head) {
+            Scan::Complete(hello) => self.keep(&hello, at),
+            Scan::Incomplete { need, .. } => self.ask_at = head.len().saturating_add(need.max(1)),
+            Scan::NotTls => self.ask_at = usize::MAX,
+        }
+    }
+
+    fn keep(&mut self, hello: &ClientHello, at: Timestamp) {
+        self.hello = Some(Box::new(Hello {
+            name: hello.server_name.as_ref().map(|n| n.folded.clone()),
+            ech: hello.ech.is_some(),
+            alpn: hello.alpn_text().next(),
+            ja3: tls::ja3(hello).map(|j| j.md5),
+            ja4: tls::ja4(hello, Transport::Quic),
+            version: hello.offered_version(),
+            len: hello.handshake_len,
+            packets: self.added,
+            complete: hello.complete,
+            frame: self.last_added,
+            at,
+        }));
+        self.head = StreamHead::default();
+    }
+
+    /// Whether none of its Initials could be opened, so that only their headers tell.
+    pub fn keyless(&self) -> bool {
+        self.keys.is_none()
+    }
+
+    /// What can still be told when no more will come: a hello of which the capture has only the beginning.
+    pub(super) fn finish(&mut self, at: Timestamp) {
+        if self.hello.is_none()
+            && let Some(hello) = tls::client_hello_message(self.head.contiguous()).into_seen()
+        {
+            self.keep(&hello, at);
+        }
+    }
+}
+
+/// The keys made from the packet's own connection ID, if they open it as a client's.
+fn opens_itself(long: &Long<'_>, frames: &mut Vec<u8>) -> Option<(PerDirection<Keys>, u64)> {
+    let keys = initial_keys(long.version, long.dcid)?;
+    match keys.to_server.open(long, 0, frames) {
+        Ok(number) => Some((keys, number)),
+        Err(_) => None,
+    }
+}
