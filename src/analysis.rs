@@ -13,8 +13,10 @@ use crate::detect::{Finding, Level, Verdict};
 use crate::flow::connection::{Connection, Ended};
 use crate::flow::defrag::Defragmenter;
 use crate::flow::table::{FlowTable, Limits};
+use crate::flow::udp::Datagram;
 use crate::flow::{Segment, Stage};
 use crate::measure::Summary;
+use crate::measure::datagrams::{Datagrams, Rows};
 use crate::wire::{Packet, Payload, Stop, decode};
 
 /// What an analysis may use.
@@ -37,6 +39,8 @@ pub struct Analysis {
     pub verdicts: Vec<(Verdict, Option<String>)>,
     /// The findings, worst first.
     pub findings: Vec<Finding>,
+    /// What went over UDP: QUIC connections, other flows of the web's ports.
+    pub udp: Rows,
 }
 
 /// Packets and bytes, and what became of them.
@@ -94,6 +98,7 @@ const LONGEST_SEGMENT: u32 = 1600;
 pub struct Analyzer {
     table: FlowTable,
     defrag: Defragmenter,
+    datagrams: Datagrams,
     collected: Collected,
     counts: Counts,
     previous: Option<Timestamp>,
@@ -121,6 +126,7 @@ impl Analyzer {
         Self {
             table: FlowTable::new(settings.limits),
             defrag: Defragmenter::default(),
+            datagrams: Datagrams::new(settings.limits.connections),
             collected: Collected::default(),
             counts: Counts::default(),
             previous: None,
@@ -153,14 +159,17 @@ impl Analyzer {
                 let now = counts.last.unwrap_or(frame.at);
                 self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| collected.take(&c, now));
             }
-            (Payload::Udp(_), _) => self.counts.udp += 1,
+            (Payload::Udp(udp), Some(ip)) => {
+                self.counts.udp += 1;
+                self.datagrams.push(&Datagram::new(frame.number, frame.at, ip, &udp, packet.tunnelled));
+            }
             (Payload::Quoted { src, dst }, _) => {
                 self.table.quoted(src, dst);
                 *self.counts.other.entry("icmp_error").or_default() += 1;
             }
             (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,
             (Payload::Other(name), _) => *self.counts.other.entry(name).or_default() += 1,
-            (Payload::Fragment(_) | Payload::Tcp(_), _) => {} // a fragment of a fragment; TCP always has IP
+            (Payload::Fragment(_) | Payload::Tcp(_) | Payload::Udp(_), _) => {} // a fragment of one; these always have IP
         }
     }
 
@@ -213,7 +222,7 @@ impl Analyzer {
                 .then(b.confidence.total_cmp(&a.confidence))
                 .then(a.frames.first().cmp(&b.frames.first()))
         });
-        Analysis { files, counts: self.counts, connections, verdicts, findings }
+        Analysis { files, counts: self.counts, connections, verdicts, findings, udp: self.datagrams.finish() }
     }
 }
 

@@ -99,7 +99,8 @@ fn ours(file: &Path) -> Option<BTreeMap<u64, Stream>> {
     for c in answer["connections"].as_array()? {
         let both = |key: &str| c[key]["to_server"].as_u64().unwrap() + c[key]["to_client"].as_u64().unwrap();
         let text = |key: &str| c[key].as_str().map(str::to_owned);
-        let s = streams.entry(c["tcp_stream"].as_u64()?).or_default();
+        let Some(stream) = c["tcp_stream"].as_u64() else { continue }; // QUIC
+        let s = streams.entry(stream).or_default();
         if s.packets == 0 {
             s.first = c["first_frame"].as_u64()?;
             s.ends = ["client", "server"]

@@ -1,7 +1,10 @@
 //! Numbers, stated and not judged: pure functions over what the flow room has learnt.
 
+pub mod datagrams;
 pub mod hops;
 pub mod keyed;
+pub mod quic;
 pub mod summary;
 
+pub use quic::QuicSummary;
 pub use summary::Summary;

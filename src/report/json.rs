@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::json_quic::{JsonQuicConnection, json_quic};
 use super::names::{self, NameRow};
 use super::quality::{Note, ended, notes, vantage};
 use super::{Capture, wireshark_filter};
@@ -28,19 +29,19 @@ struct Tool {
 }
 
 #[derive(Serialize)]
-struct Both<T> {
+pub(super) struct Both<T> {
     to_server: T,
     to_client: T,
 }
 
 impl<T> Both<T> {
-    fn new(f: impl Fn(Direction) -> T) -> Self {
+    pub(super) fn new(f: impl Fn(Direction) -> T) -> Self {
         Self { to_server: f(Direction::ToServer), to_client: f(Direction::ToClient) }
     }
 }
 
 #[derive(Serialize)]
-struct Address {
+pub(super) struct Address {
     addr: String,
     port: u16,
 }
@@ -120,6 +121,7 @@ struct JsonConnection<'a> {
     stage: &'static str,
     signature: Option<Signature>,
     tunnelled: bool,
+    quic: (),
     verdict: &'static str,
     why: Option<&'a str>,
     findings: Vec<String>,
@@ -210,7 +212,7 @@ impl Ids {
             sums.collect()
         };
         Self {
-            connections_before: before(&|c| c.analysis.connections.len()),
+            connections_before: before(&|c| c.analysis.connections.len() + c.analysis.udp.quic.len()),
             findings_before: before(&|c| c.analysis.findings.len()),
         }
     }
@@ -234,7 +236,7 @@ pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
     serde_json::to_writer(&mut *out, &tool())?;
     list(out, "captures", captures.iter().map(json_capture))?;
-    list(out, "connections", captures.iter().enumerate().flat_map(|(n, c)| connections(&ids, n, c)))?;
+    list(out, "connections", captures.iter().enumerate().flat_map(|(n, c)| all_connections(&ids, n, c)))?;
     list(out, "findings", captures.iter().enumerate().flat_map(|(n, c)| findings(&ids, n, c)))?;
     let rows = names::rows(captures);
     list(out, "names", rows.iter().map(json_name))?;
@@ -249,7 +251,7 @@ pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()>
     let ids = Ids::new(captures);
     for (n, c) in captures.iter().enumerate() {
         line(out, "capture", &json_capture(c))?;
-        for connection in connections(&ids, n, c) {
+        for connection in all_connections(&ids, n, c) {
             line(out, "connection", &connection)?;
         }
         for finding in findings(&ids, n, c) {
@@ -336,6 +338,8 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
     let limits = [
         ("connections_evicted", counts.connections_evicted),
         ("connections_forgotten", counts.connections_forgotten),
+        ("udp_flows_evicted", c.analysis.udp.evicted),
+        ("udp_flows_not_kept", c.analysis.udp.other_not_kept),
         ("fragments_incomplete", counts.fragments_incomplete),
     ];
     let ended: Vec<String> = c.analysis.files.iter().filter_map(|f| ended(&f.ended)).collect();
@@ -358,6 +362,22 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
         offloaded: counts.offloaded,
         time_went_back: counts.time_went_back,
     }
+}
+
+/// TCP connections, then those of QUIC.
+fn all_connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = AnyConnection<'a>> {
+    let before = c.analysis.connections.len();
+    let quic = c.analysis.udp.quic.iter().enumerate();
+    connections(ids, n, c).map(|c| AnyConnection::Tcp(Box::new(c))).chain(
+        quic.map(move |(i, q)| AnyConnection::Quic(Box::new(json_quic(ids.connection(n, before + i), n, q)))),
+    )
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AnyConnection<'a> {
+    Tcp(Box<JsonConnection<'a>>),
+    Quic(Box<JsonQuicConnection<'a>>),
 }
 
 fn connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
@@ -430,6 +450,7 @@ fn json_connection<'a>(
         stage: s.stage.name(),
         signature: s.signature.map(|s| Signature { stage: s.stage.name(), name: s.name }),
         tunnelled: s.tunnelled,
+        quic: (),
         verdict,
         why,
         findings,

@@ -6,6 +6,7 @@ use super::Capture;
 use super::units::thousands;
 use crate::base::text::Untrusted;
 use crate::detect::{Level, Trigger, Verdict};
+use crate::measure::quic::Outcome;
 
 /// What happened to the connections that asked for one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct NameRow {
 }
 
 impl NameRow {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), connections: 0, ok: 0, reset: 0, reset_after_name: 0, inconclusive: 0 }
+    }
+
     /// The row in one word.
     pub fn conclusion(&self) -> &'static str {
         if self.reset > 0 {
@@ -65,20 +70,19 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
         let a = &capture.analysis;
         for (n, c) in a.connections.iter().enumerate() {
             let Some(name) = c.name() else { continue };
-            let row = by_name.entry(name).or_insert_with(|| NameRow {
-                name: name.to_owned(),
-                connections: 0,
-                ok: 0,
-                reset: 0,
-                reset_after_name: 0,
-                inconclusive: 0,
-            });
+            let row = by_name.entry(name).or_insert_with(|| NameRow::new(name));
             row.connections += 1;
             match a.verdicts[n].0 {
                 Verdict::Clean => row.ok += 1,
                 Verdict::Interfered => row.reset += 1,
                 Verdict::Inconclusive => row.inconclusive += 1,
             }
+        }
+        for q in &a.udp.quic {
+            let Some(name) = q.name() else { continue };
+            let row = by_name.entry(name).or_insert_with(|| NameRow::new(name));
+            row.connections += 1;
+            *(if q.outcome == Outcome::Ok { &mut row.ok } else { &mut row.inconclusive }) += 1;
         }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
             for c in f.connections.iter().filter(|_| f.trigger.is_some_and(Trigger::has_name)) {

@@ -281,5 +281,14 @@ fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::
             writeln!(out, "{}", o.style.wrapped("      ", "      ", why))?;
         }
     }
+    for q in &a.udp.quic {
+        let name = q.name().map_or_else(|| "-".to_owned(), |n| Untrusted(n).to_string());
+        let ends = if o.addresses { format!(" {} > {}", q.client, q.server) } else { String::new() };
+        let (up, down) = (bytes(q.sides.to_server.bytes), bytes(q.sides.to_client.bytes));
+        let first = q.first_frame;
+        let version = q.version;
+        let outcome = q.outcome.name();
+        writeln!(out, "  QUIC {version} from frame {first}{ends} {name}: {outcome}, {up} up, {down} down")?;
+    }
     writeln!(out)
 }

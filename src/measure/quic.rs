@@ -1,0 +1,214 @@
+//! A QUIC connection reduced to a row, with what became of it as far as an observer without keys can tell.
+
+use crate::base::endpoint::PerDirection;
+use crate::base::{Endpoint, Span, Timestamp};
+use crate::flow::community_id::community_id;
+use crate::flow::connection::{Ended, Roles};
+use crate::flow::quic::{Close, Hello, Quic, Sent};
+use crate::flow::udp::{Side, UdpFlow};
+use crate::wire::ip::protocol;
+use crate::wire::quic::Version;
+
+/// How often a hello must have been sent for its silence to count: once and two repetitions, which RFC 9002 §6.2
+/// spaces by a probe timeout that doubles.
+const SENT_WITHOUT_REPLY: u32 = 3;
+
+/// A silence that a client's packets must have outlasted to count as unanswered: the three seconds of Sundara Raman et
+/// al. 2023 for TCP.
+const SILENCE: Span = Span::from_secs(3);
+
+/// A handshake that took this long is slow: target hosts in Türkiye took over 3 s where others took 0.1 s (OONI).
+const SLOW: Span = Span::from_secs(3);
+
+/// What became of a connection: a measure, no verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handshake came to its end, and nothing is left unanswered.
+    Ok,
+    /// As [`Outcome::Ok`], but the handshake took three seconds or longer.
+    Slow,
+    /// The hello was sent three times or more, and the server never sent anything.
+    NoReply,
+    /// The server sent its flight again and again after the client's reply: that reply never came to it.
+    Dropped,
+    /// The server asked for another version, and nothing followed.
+    Negotiation,
+    /// The server asked the client to come again, and nothing followed.
+    Retry,
+    /// An end closed the connection in clear, which means during the handshake.
+    Closed,
+    /// None of these.
+    Unknown,
+}
+
+impl Outcome {
+    /// The name that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Slow => "quic_slow",
+            Self::NoReply => "quic_no_reply",
+            Self::Dropped => "quic_dropped",
+            Self::Negotiation => "version_negotiation",
+            Self::Retry => "retry",
+            Self::Closed => "closed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What was seen, in words; nothing where all went well.
+    pub const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Ok => None,
+            Self::Slow => Some("its handshake took three seconds or longer"),
+            Self::NoReply => {
+                Some("its hello was sent again and again, and no packet of the server was captured")
+            }
+            Self::Dropped => Some("the server repeated its flight as if the client's reply never reached it"),
+            Self::Negotiation => Some("the server asked for another version, and nothing followed"),
+            Self::Retry => Some("the server asked the client to come again, and nothing followed"),
+            Self::Closed => Some("an end closed it during the handshake"),
+            Self::Unknown => Some("the capture does not show that its handshake came to an end"),
+        }
+    }
+}
+
+/// A QUIC connection as a row.
+#[derive(Clone, Debug)]
+pub struct QuicSummary {
+    /// Client.
+    pub client: Endpoint,
+    /// Server.
+    pub server: Endpoint,
+    /// How the roles are known: `Handshake` from an Initial that opened as a client's.
+    pub roles: Roles,
+    /// The frame that it begins with.
+    pub first_frame: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// From its first packet to its last.
+    pub duration: Span,
+    /// The version.
+    pub version: Version,
+    /// Datagrams of each end.
+    pub sides: PerDirection<Side>,
+    /// QUIC packets of each end, by kind.
+    pub sent: PerDirection<Sent>,
+    /// The hello, where it was read.
+    pub hello: Option<Box<Hello>>,
+    /// When the hello was sent, the first [`crate::flow::quic::TIMES_KEPT`] times.
+    pub hello_times: Vec<Timestamp>,
+    /// UDP payload that carried the client's first Initial; 0 where none was seen.
+    pub first_initial_len: u32,
+    /// From the client's first packet to the server's first.
+    pub answered_after: Option<Span>,
+    /// From the client's first packet to its first short header, for which it needs the server's whole flight.
+    pub handshake: Option<Span>,
+    /// The highest number of a client's Initial before the server's first packet.
+    pub first_flight: Option<u64>,
+    /// When the client first sent something after the server's first packet.
+    pub client_replied: Option<Timestamp>,
+    /// The frame of a Version Negotiation packet.
+    pub negotiation: Option<u64>,
+    /// The frame of a Retry.
+    pub retry: Option<u64>,
+    /// The first `CONNECTION_CLOSE` in clear.
+    pub close: Option<Close>,
+    /// Initials that are none with the keys of this connection.
+    pub refused: u32,
+    /// Initials of which the capture has only the beginning.
+    pub cut: u32,
+    /// Initials that were not tried, since enough were opened.
+    pub untried: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The Community ID.
+    pub community_id: String,
+    /// Why it is no longer followed.
+    pub ended: Ended,
+    /// Whether it came out of a tunnel.
+    pub tunnelled: bool,
+}
+
+impl QuicSummary {
+    /// Reduces a flow; `None` where no QUIC is spoken.
+    pub fn new(flow: UdpFlow) -> Option<Self> {
+        let quic = *flow.quic?;
+        let Side { first: from, .. } = flow.sides.to_server;
+        let since = |to: Option<Timestamp>| Some(to?.since(from?));
+        let handshake = since(quic.sent.to_server.first_short);
+        let outcome = outcome(&flow.sides, &quic, handshake);
+        Some(Self {
+            client: flow.client,
+            server: flow.server,
+            roles: flow.roles,
+            first_frame: flow.first_frame,
+            started: flow.started,
+            duration: flow.last.since(flow.started),
+            version: quic.version,
+            answered_after: since(flow.sides.to_client.first),
+            handshake,
+            outcome,
+            community_id: community_id(flow.client, flow.server, protocol::UDP),
+            sides: flow.sides,
+            sent: quic.sent,
+            hello: quic.hello,
+            hello_times: quic.hello_times,
+            first_initial_len: quic.first_initial_len,
+            first_flight: quic.first_flight,
+            client_replied: quic.client_replied,
+            negotiation: quic.negotiation,
+            retry: quic.retry,
+            close: quic.close,
+            refused: quic.refused,
+            cut: quic.cut,
+            untried: quic.untried,
+            ended: flow.ended,
+            tunnelled: flow.tunnelled,
+        })
+    }
+
+    /// The name that the client asked for.
+    pub fn name(&self) -> Option<&str> {
+        self.hello.as_ref()?.name.as_deref()
+    }
+
+    /// Whether the client's port is above the server's: the only QUIC that the Great Firewall looks at (Zohaib et al.
+    /// 2025).
+    pub fn client_port_is_higher(&self) -> bool {
+        self.client.port > self.server.port
+    }
+}
+
+fn outcome(sides: &PerDirection<Side>, quic: &Quic, handshake: Option<Span>) -> Outcome {
+    let (client, server) = (&quic.sent.to_server, &quic.sent.to_client);
+    let long_of_server = server.initials > 0 || server.handshakes > 0;
+    if sides.to_client.packets == 0 {
+        let sent = client.flights.max(if quic.keyless() { client.initials } else { 0 });
+        return if sent >= SENT_WITHOUT_REPLY { Outcome::NoReply } else { Outcome::Unknown };
+    }
+    if !long_of_server && server.short == 0 {
+        return match (quic.retry, quic.negotiation) {
+            (Some(_), _) => Outcome::Retry,
+            (_, Some(_)) => Outcome::Negotiation,
+            _ => Outcome::Unknown,
+        };
+    }
+    // repeated after the client's reply, and not followed by packets of an open connection
+    let repeats = server.flights >= 2 && server.last_flight > quic.client_replied;
+    if quic.close.is_some() {
+        Outcome::Closed
+    } else if quic.client_replied.is_some() && repeats && server.short_since_long < 2 {
+        Outcome::Dropped
+    } else if client.short > 0 && server.short > 0 && !goes_unanswered(&sides.to_server) {
+        if handshake.is_some_and(|h| h >= SLOW) { Outcome::Slow } else { Outcome::Ok }
+    } else {
+        Outcome::Unknown
+    }
+}
+
+/// Whether an end's last packets, three or more over three seconds or longer, were left without any answer.
+fn goes_unanswered(side: &Side) -> bool {
+    let silence = side.unanswered_since.zip(side.last).map(|(from, to)| to.since(from));
+    side.unanswered >= 3 && silence.is_some_and(|s| s >= SILENCE)
+}
