@@ -17,7 +17,7 @@ use crate::flow::udp::Datagram;
 use crate::flow::{Segment, Stage};
 use crate::measure::Summary;
 use crate::measure::datagrams::{Datagrams, Rows};
-use crate::wire::{Packet, Payload, Stop, decode};
+use crate::wire::{Packet, Payload, Stop, decode, dns};
 
 /// What an analysis may use.
 #[derive(Clone, Copy, Debug, Default)]
@@ -155,6 +155,9 @@ impl Analyzer {
                 self.counts.tunnelled += u64::from(packet.tunnelled);
                 self.counts.offloaded += u64::from(tcp.payload_len > LONGEST_SEGMENT);
                 let (segment, src, dst) = Segment::new(frame.number, frame.at, ip, &tcp);
+                if (src.port == dns::PORT || dst.port == dns::PORT) && !tcp.payload.is_empty() {
+                    self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
+                }
                 let (collected, counts) = (&mut self.collected, &self.counts);
                 let now = counts.last.unwrap_or(frame.at);
                 self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| collected.take(&c, now));

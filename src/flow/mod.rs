@@ -7,6 +7,7 @@ pub mod application;
 pub mod community_id;
 pub mod connection;
 pub mod defrag;
+pub mod dns;
 pub mod half;
 pub mod head;
 pub mod history;

@@ -413,3 +413,211 @@ fn opens_itself(long: &Long<'_>, frames: &mut Vec<u8>) -> Option<(PerDirection<K
         Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::udp::{UdpFlow, UdpTable};
+    use super::*;
+    use crate::base::{Endpoint, Span};
+    use crate::flow::connection::Roles;
+    use crate::testkit::quic::{self as make, Initial};
+    use crate::testkit::tls::{Hello as TlsHello, server_hello_13};
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    const DCID: &[u8] = b"\x83\x94\xc8\xf0\x3e\x51\x57\x08";
+    const UP: Direction = Direction::ToServer;
+    const DOWN: Direction = Direction::ToClient;
+
+    /// Plays datagrams, one a millisecond, between a client's high port and port 443.
+    fn flows(datagrams: &[(Direction, Vec<u8>)]) -> Vec<UdpFlow> {
+        let at = |host, port| Endpoint { addr: [192, 0, 2, host].into(), port };
+        let (client, server) = (at(1, 50_000), at(2, 443));
+        let mut table = UdpTable::new(100);
+        let mut flows = Vec::new();
+        for ((direction, payload), n) in datagrams.iter().zip(1..) {
+            let (src, dst) = if *direction == UP { (client, server) } else { (server, client) };
+            let len = u32::try_from(payload.len()).unwrap();
+            let at = Timestamp::from_ns(0) + Span::from_ms(n);
+            let frame = n.unsigned_abs();
+            let d = Datagram { frame, at, src, dst, ttl: 64, ip_id: None, payload, len, tunnelled: false };
+            table.push(&d, &mut |f| flows.push(f));
+        }
+        table.finish(&mut |f| flows.push(f));
+        flows
+    }
+
+    fn only(datagrams: &[(Direction, Vec<u8>)]) -> (UdpFlow, Quic) {
+        let mut flows = flows(datagrams);
+        assert_eq!(flows.len(), 1);
+        let mut flow = flows.remove(0);
+        let quic = *flow.quic.take().unwrap();
+        (flow, quic)
+    }
+
+    fn initial(version: Version, dcid: &[u8], name: &str) -> Vec<u8> {
+        let hello = TlsHello::to(name).message();
+        Initial::from_client(version, dcid).with(&make::crypto(0, &hello), 1200).seal()
+    }
+
+    fn name(quic: &Quic) -> Option<&str> {
+        quic.hello.as_ref()?.name.as_deref()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Quic>() + size_of::<Hello>() + size_of::<UdpFlow>() < 1000);
+    }
+
+    #[test]
+    fn the_first_initial_tells_the_client() {
+        let (flow, quic) = only(&[(DOWN, initial(Version::V1, DCID, "Example.org."))]);
+        assert_eq!((flow.client.port, flow.server.port, flow.roles), (443, 50_000, Roles::Handshake));
+        assert_eq!((name(&quic), quic.first_initial_len), (Some("example.org"), 1200));
+        let hello = quic.hello.unwrap();
+        assert!(hello.complete && hello.ja4.unwrap().starts_with("q13d"));
+    }
+
+    #[test]
+    fn both_directions_are_opened() {
+        let answer = [make::ack(0), make::crypto(0, &server_hello_13(0x1301, &[]))].concat();
+        let server =
+            |number| Initial { number, ..Initial::from_server(Version::V2, DCID) }.with(&answer, 0).seal();
+        let close =
+            Initial { number: 1, ..Initial::from_client(Version::V2, DCID) }.with(&make::close(0x128), 0);
+        let (_, quic) = only(&[
+            (UP, initial(Version::V2, DCID, "a.example")),
+            (DOWN, server(0)),
+            (DOWN, server(1)),
+            (UP, close.seal()),
+        ]);
+        assert_eq!(
+            (quic.sent.to_client.flights, quic.sent.to_client.opened, quic.sent.to_server.acked),
+            (2, 2, Some(0))
+        );
+        assert_eq!(quic.close, Some(Close { direction: UP, code: 0x128, frame: 4 }));
+        assert_eq!((quic.refused, quic.hello_times.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_retry_changes_the_keys() {
+        let again = Initial {
+            token: b"token".to_vec(),
+            number: 1,
+            ..Initial::from_client(Version::V1, b"\x01\x02\x03")
+        };
+        let again = again.with(&make::crypto(0, &TlsHello::to("a.example").message()), 1200).seal();
+        let answer = Initial::from_server(Version::V1, b"\x01\x02\x03").with(&make::ack(1), 0).seal();
+        let (_, quic) = only(&[
+            (UP, initial(Version::V1, DCID, "a.example")),
+            (DOWN, make::retry(Version::V1, &[], b"\x01\x02\x03", b"token")),
+            (UP, again),
+            (DOWN, answer),
+        ]);
+        assert_eq!(
+            (quic.retry, quic.sent.to_server.opened, quic.sent.to_client.opened, quic.refused),
+            (Some(2), 2, 1, 0)
+        );
+        assert_eq!(quic.sent.to_server.flights, 2);
+    }
+
+    #[test]
+    fn versions_change() {
+        let (_, quic) = only(&[
+            (UP, initial(Version::V1, DCID, "a.example")),
+            (DOWN, make::negotiation(&[], DCID, &[Version::draft(29)])),
+            (UP, initial(Version::draft(29), b"\x09\x09\x09\x09\x09\x09\x09\x09", "a.example")),
+        ]);
+        assert_eq!((quic.version, quic.negotiation, quic.refused), (Version::draft(29), Some(2), 0));
+        // RFC 9368: the server answers in another version without asking
+        let answer = Initial::from_server(Version::V2, DCID).with(&make::ack(0), 0).seal();
+        let (_, quic) = only(&[(UP, initial(Version::V1, DCID, "a.example")), (DOWN, answer)]);
+        assert_eq!((quic.version, quic.sent.to_client.opened, quic.refused), (Version::V2, 1, 0));
+    }
+
+    #[test]
+    fn another_initial_on_the_same_ports_is_another_connection() {
+        let flows = flows(&[
+            (UP, initial(Version::V1, DCID, "a.example")),
+            (UP, initial(Version::V1, DCID, "a.example")),
+            (UP, initial(Version::V1, b"\x01\x01\x01\x01\x01\x01\x01\x01", "b.example")),
+        ]);
+        let seen: Vec<(Option<&str>, u32)> = flows
+            .iter()
+            .map(|f| f.quic.as_deref().map(|q| (name(q), q.sent.to_server.flights)).unwrap())
+            .collect();
+        assert_eq!(seen, [(Some("a.example"), 2), (Some("b.example"), 1)]);
+    }
+
+    #[test]
+    fn a_wrong_tag_is_no_initial() {
+        let mut packet = initial(Version::V1, DCID, "a.example");
+        packet[600] ^= 1;
+        let mut datagrams = vec![(UP, packet.clone()); 40];
+        let (flow, quic) = only(&datagrams);
+        assert_eq!((name(&quic), quic.refused, quic.untried, flow.roles), (None, 16, 24, Roles::Guessed));
+        datagrams.truncate(1);
+        datagrams.push((UP, initial(Version::V1, DCID, "a.example")));
+        assert_eq!(name(&only(&datagrams).1), Some("a.example"));
+        let cut = only(&[(UP, initial(Version::V1, DCID, "a.example")[..700].to_vec())]).1;
+        assert_eq!((name(&cut), cut.cut, cut.refused), (None, 1, 0));
+    }
+
+    #[test]
+    fn a_hello_whose_end_is_missing_is_read_up_to_there() {
+        let hello = TlsHello::to("a.example").with(0x4a4a, vec![7; 1500]).message();
+        let packet =
+            Initial::from_client(Version::V1, DCID).with(&make::crypto(0, &hello[..1000]), 1200).seal();
+        let (_, quic) = only(&[(UP, packet)]);
+        let read = quic.hello.as_ref().unwrap();
+        assert_eq!(
+            (name(&quic), read.complete, read.len, &read.ja4),
+            (Some("a.example"), false, hello.len() - 4, &None)
+        );
+    }
+
+    #[test]
+    fn other_udp_is_followed_on_the_ports_of_the_web() {
+        let flows = flows(&[(UP, b"hello?".to_vec()), (DOWN, b"hello!".to_vec())]);
+        assert_eq!((flows.len(), flows[0].sides.to_client.packets, flows[0].quic.is_none()), (1, 1, true));
+    }
+
+    proptest! {
+        /// A hello cut anywhere, its pieces shuffled over frames, packets and datagrams, some sent twice.
+        #[test]
+        fn crypto_in_any_order_gives_the_same_hello(
+            cuts in prop::collection::vec(any::<Index>(), 0..12),
+            order in Just((0..13usize).collect::<Vec<_>>()).prop_shuffle(),
+            twice in prop::collection::vec(any::<bool>(), 13),
+            per_packet in 1usize..5,
+            coalesced: bool,
+            version in select(vec![Version::V1, Version::V2, Version::draft(29), Version::draft(22), Version::draft(27)]),
+        ) {
+            let message = TlsHello::post_quantum("x.com").message();
+            let mut ends: Vec<usize> = cuts.iter().map(|c| c.index(message.len())).collect();
+            ends.extend([0, message.len()]);
+            ends.sort_unstable();
+            let pieces: Vec<(usize, usize)> = ends.windows(2).map(|w| (w[0], w[1])).collect();
+            let mut frames: Vec<Vec<u8>> = Vec::new();
+            for i in order.iter().filter(|i| **i < pieces.len()) {
+                let (start, end) = pieces[*i];
+                for _ in 0..=usize::from(twice[*i]) {
+                    frames.push(make::crypto(start, &message[start..end]));
+                }
+            }
+            let packets: Vec<Vec<u8>> = frames.chunks(per_packet).zip(0..).map(|(frames, number)| {
+                let frames = frames.join(&[0, 0, 1, 0][..]); // padding and pings between
+                Initial { number, ..Initial::from_client(version, DCID) }.with(&frames, 0).seal()
+            }).collect();
+            let datagrams: Vec<(Direction, Vec<u8>)> =
+                packets.chunks(1 + usize::from(coalesced)).map(|p| (UP, p.concat())).collect();
+            let (_, quic) = only(&datagrams);
+            let hello = quic.hello.as_deref().unwrap();
+            let whole = tls::client_hello_message(&message).into_seen().unwrap();
+            prop_assert!(hello.complete && hello.ech);
+            prop_assert_eq!(hello.name.as_deref(), Some("x.com"));
+            prop_assert_eq!(&hello.ja4, &tls::ja4(&whole, Transport::Quic));
+            prop_assert_eq!(quic.refused, 0);
+        }
+    }
+}

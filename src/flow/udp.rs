@@ -8,8 +8,10 @@ use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::wire::ip::Ip;
 use crate::wire::quic::{Packet, packets, speaks_quic};
+use crate::wire::tcp::Tcp;
 use crate::wire::udp::Udp;
 
+use super::Segment;
 use super::connection::{Ended, Roles};
 use super::key::Key;
 use super::quic::{Quic, Sender};
@@ -58,6 +60,12 @@ impl<'a> Datagram<'a> {
             len: udp.payload_len,
             tunnelled,
         }
+    }
+
+    /// The payload of a TCP segment as if it were one: for DNS, whose messages TCP carries too.
+    pub fn of_tcp(s: &Segment, src: Endpoint, dst: Endpoint, tcp: &Tcp<'a>) -> Self {
+        let Segment { frame, at, ttl, ip_id, len, .. } = *s;
+        Self { frame, at, src, dst, ttl, ip_id, payload: tcp.payload, len, tunnelled: false }
     }
 }
 

@@ -1,10 +1,14 @@
-//! What is kept of UDP: a row for each QUIC connection, and a short one for each other flow of the web's ports.
+//! What is kept of UDP: a row for each QUIC connection, a short one for each other flow of the web's ports, and the DNS
+//! transactions, those over TCP too.
 
 use crate::base::endpoint::PerDirection;
 use crate::base::{Endpoint, Timestamp};
+use crate::flow::dns::{DnsLog, Transport};
 use crate::flow::udp::{Datagram, Side, UdpFlow, UdpTable};
 
 use super::QuicSummary;
+use super::dns::DnsRows;
+use crate::wire::dns::PORT;
 
 /// The most rows of flows that speak no QUIC.
 pub const MAX_OTHER: usize = 1 << 16;
@@ -28,6 +32,7 @@ pub struct UdpRow {
 #[derive(Debug)]
 pub struct Datagrams {
     table: UdpTable,
+    dns: DnsLog,
     rows: Rows,
 }
 
@@ -42,6 +47,8 @@ pub struct Rows {
     pub other_not_kept: u64,
     /// Flows given up because too many were open.
     pub evicted: u64,
+    /// DNS transactions.
+    pub dns: DnsRows,
 }
 
 impl Rows {
@@ -60,13 +67,23 @@ impl Rows {
 impl Datagrams {
     /// Nothing read yet; at most `limit` flows are followed at one time.
     pub fn new(limit: usize) -> Self {
-        Self { table: UdpTable::new(limit), rows: Rows::default() }
+        Self { table: UdpTable::new(limit), dns: DnsLog::default(), rows: Rows::default() }
     }
 
     /// Takes a datagram.
     pub fn push(&mut self, d: &Datagram<'_>) {
         let rows = &mut self.rows;
-        self.table.push(d, &mut |flow| rows.take(flow));
+        if d.src.port == PORT || d.dst.port == PORT {
+            self.dns.push(d, Transport::Udp, &mut |t| rows.dns.take(t));
+        } else {
+            self.table.push(d, &mut |flow| rows.take(flow));
+        }
+    }
+
+    /// Takes the payload of a TCP segment of port 53.
+    pub fn push_dns_over_tcp(&mut self, d: &Datagram<'_>) {
+        let rows = &mut self.rows;
+        self.dns.push(d, Transport::Tcp, &mut |t| rows.dns.take(t));
     }
 
     /// The rows, with all that is still open.
@@ -76,6 +93,9 @@ impl Datagrams {
         rows.quic.sort_by_key(|q| q.first_frame); // stable: two of one frame keep the order in which they ended
         rows.other.sort_by_key(|o| o.first_frame);
         rows.evicted = self.table.evicted();
+        self.dns.finish(&mut |t| rows.dns.take(t));
+        rows.dns.sort();
+        (rows.dns.evicted, rows.dns.unread) = (self.dns.evicted(), self.dns.unread);
         self.rows
     }
 }

@@ -1,6 +1,7 @@
 //! Numbers, stated and not judged: pure functions over what the flow room has learnt.
 
 pub mod datagrams;
+pub mod dns;
 pub mod hops;
 pub mod keyed;
 pub mod quic;

@@ -212,3 +212,84 @@ fn goes_unanswered(side: &Side) -> bool {
     let silence = side.unanswered_since.zip(side.last).map(|(from, to)| to.since(from));
     side.unanswered >= 3 && silence.is_some_and(|s| s >= SILENCE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::datagrams::Datagrams;
+    use super::*;
+    use crate::base::{Direction, Span};
+    use crate::flow::udp::Datagram;
+    use crate::testkit::quic as make;
+    use crate::testkit::udp::{Fate, Talk, quic_connection};
+    use crate::wire::udp::Udp;
+
+    fn talk() -> Talk {
+        let at = |host, port| Endpoint { addr: [192, 0, 2, host].into(), port };
+        Talk::new(at(1, 50_000), at(2, 443), Timestamp::from_ns(0))
+    }
+
+    fn row(talk: &Talk) -> QuicSummary {
+        let mut datagrams = Datagrams::new(10);
+        for (frame, n) in talk.frames.iter().zip(1..) {
+            let ip = crate::wire::ip::Ip::parse(&frame.bytes[14..], 9999).unwrap().0;
+            let udp = Udp::parse(&frame.bytes[34..], ip.payload_len).unwrap();
+            datagrams.push(&Datagram::new(n, frame.at, &ip, &udp, false));
+        }
+        let mut rows = datagrams.finish().quic;
+        assert_eq!(rows.len(), 1);
+        rows.remove(0)
+    }
+
+    fn played(fate: Fate) -> QuicSummary {
+        let mut talk = talk();
+        quic_connection(&mut talk, Version::V1, "x.com", fate);
+        row(&talk)
+    }
+
+    #[test]
+    fn what_becomes_of_a_connection() {
+        assert_eq!(played(Fate::Answered).outcome, Outcome::Ok);
+        assert_eq!(played(Fate::Silence).outcome, Outcome::NoReply);
+        assert_eq!(played(Fate::DroppedAfterHello).outcome, Outcome::Dropped);
+        assert_eq!(played(Fate::Closed).outcome, Outcome::Closed);
+    }
+
+    #[test]
+    fn figures_of_a_row() {
+        let q = played(Fate::Answered);
+        assert_eq!((q.name(), q.first_initial_len, q.client_port_is_higher()), (Some("x.com"), 1200, true));
+        assert_eq!((q.answered_after, q.handshake), (Some(Span::from_ms(40)), Some(Span::from_ms(41))));
+        assert_eq!((q.sent.to_client.short, q.sides.to_client.packets), (6, 7));
+        let q = played(Fate::Silence);
+        let times: Vec<i64> = q.hello_times.iter().map(|t| t.ns() / 1_000_000_000).collect();
+        assert_eq!((times, q.sides.to_server.unanswered), (vec![0, 2, 6, 14], 4));
+    }
+
+    #[test]
+    fn asked_to_come_again_and_gone() {
+        let mut t = talk();
+        quic_connection(&mut t, Version::V1, "x.com", Fate::Silence);
+        t.frames.truncate(1);
+        let mut retry = t.clone();
+        retry.send(Direction::ToClient, &make::retry(Version::V1, &[], &[1; 8], b"token"));
+        assert_eq!(row(&retry).outcome, Outcome::Retry);
+        t.send(Direction::ToClient, &make::negotiation(&[], &[], &[Version::V2]));
+        assert_eq!(row(&t).outcome, Outcome::Negotiation);
+    }
+
+    #[test]
+    fn a_connection_that_falls_silent_or_takes_long_is_not_ok() {
+        let mut t = talk();
+        quic_connection(&mut t, Version::V1, "x.com", Fate::Answered);
+        for _ in 0..4 {
+            t.wait(Span::from_secs(2)).send(Direction::ToServer, &make::short(&[1; 4], 30));
+        }
+        assert_eq!(row(&t).outcome, Outcome::Unknown);
+        let mut t = talk();
+        quic_connection(&mut t, Version::V1, "x.com", Fate::Answered);
+        for frame in &mut t.frames[1..] {
+            frame.at = frame.at + Span::from_secs(4);
+        }
+        assert_eq!(row(&t).outcome, Outcome::Slow);
+    }
+}

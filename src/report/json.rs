@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::json_dns;
 use super::json_quic::{JsonQuicConnection, json_quic};
 use super::names::{self, NameRow};
 use super::quality::{Note, ended, notes, vantage};
@@ -238,12 +239,13 @@ pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     list(out, "captures", captures.iter().map(json_capture))?;
     list(out, "connections", captures.iter().enumerate().flat_map(|(n, c)| all_connections(&ids, n, c)))?;
     list(out, "findings", captures.iter().enumerate().flat_map(|(n, c)| findings(&ids, n, c)))?;
+    list(out, "dns", captures.iter().enumerate().flat_map(|(n, c)| json_dns::rows(n, c)))?;
     let rows = names::rows(captures);
     list(out, "names", rows.iter().map(json_name))?;
     writeln!(out, "}}")
 }
 
-/// Writes one line an object, each with the schema and its `type`: captures, connections, findings, names, run.
+/// Writes one line an object, each with the schema and its `type`: captures, connections, DNS, findings, names, run.
 ///
 /// # Errors
 /// What writing gives.
@@ -253,6 +255,9 @@ pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()>
         line(out, "capture", &json_capture(c))?;
         for connection in all_connections(&ids, n, c) {
             line(out, "connection", &connection)?;
+        }
+        for transaction in json_dns::rows(n, c) {
+            line(out, "dns", &transaction)?;
         }
         for finding in findings(&ids, n, c) {
             line(out, "finding", &finding)?;
@@ -340,6 +345,8 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
         ("connections_forgotten", counts.connections_forgotten),
         ("udp_flows_evicted", c.analysis.udp.evicted),
         ("udp_flows_not_kept", c.analysis.udp.other_not_kept),
+        ("dns_evicted", c.analysis.udp.dns.evicted),
+        ("dns_not_kept", c.analysis.udp.dns.not_kept),
         ("fragments_incomplete", counts.fragments_incomplete),
     ];
     let ended: Vec<String> = c.analysis.files.iter().filter_map(|f| ended(&f.ended)).collect();

@@ -1,6 +1,7 @@
 //! An analysis made readable: for programs and for people. Renders; decides nothing.
 
 pub mod json;
+mod json_dns;
 mod json_quic;
 pub mod names;
 pub mod quality;

@@ -1,6 +1,7 @@
 //! Makers of the bytes that tests, benches and fixtures feed to the program; never in a release.
 
 pub mod conversation;
+pub mod dns;
 pub mod fixture;
 pub mod fuzz;
 pub mod matrix;
@@ -11,3 +12,4 @@ pub mod quic;
 pub mod rng;
 pub mod scripts;
 pub mod tls;
+pub mod udp;

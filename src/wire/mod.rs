@@ -7,6 +7,7 @@
 
 pub mod checksum;
 pub mod decode;
+pub mod dns;
 pub mod http;
 pub mod ip;
 mod link;
