@@ -11,6 +11,7 @@ use pinchpoint::testkit::pcap::PcapWriter;
 use pinchpoint::testkit::rng::Rng;
 use pinchpoint::testkit::scripts::{KINDS, Place};
 use pinchpoint::testkit::tls::{Hello, server_flight_12, server_flight_13};
+use pinchpoint::testkit::{dns, quic, udp};
 
 /// Flips, cuts, repeats and inserts, a few at a time.
 fn mutated(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
@@ -93,11 +94,54 @@ fn mutated_frames_and_words_break_nothing() {
 }
 
 #[test]
+fn mutated_datagrams_break_nothing() {
+    let mut rng = Rng::new(2027);
+    let all = udp::capture();
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in &all {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    let seed = pcap.finish();
+    fuzz::program(&seed);
+    for _ in 0..200 {
+        fuzz::program(&mutated(&seed, &mut rng));
+    }
+    let hello = Hello::post_quantum("x.com").message();
+    let piece = |at: usize| quic::crypto(at, &hello[at..at + 200]);
+    let script: Vec<u8> = [0usize, 200, 400]
+        .iter()
+        .flat_map(|at| {
+            [&[0, 8, 203 + u8::from(*at > 63), 20][..], &piece(*at), &[7, 0, 6, 20], &quic::close(0x128)]
+                .concat()
+        })
+        .collect();
+    let query = dns::query(7, "a.example", 1);
+    let answer = dns::answer(
+        7,
+        "a.example",
+        1,
+        0x8180,
+        &[dns::address([192, 0, 2, 1].into(), 60), dns::alias("b.example", 9)],
+    );
+    let message = |m: &[u8]| [&[u8::try_from(m.len()).unwrap(), 20], m].concat();
+    let messages = [message(&query), message(&answer), message(&answer)].concat();
+    for _ in 0..4_000 {
+        fuzz::quic(&mutated(&script, &mut rng));
+        fuzz::dns(&mutated(&messages, &mut rng));
+        fuzz::dns(&mutated(&answer, &mut rng));
+        let frame = &all[usize::try_from(rng.range(0, all.len() as u64)).unwrap()].bytes[42..];
+        fuzz::quic(&mutated(frame, &mut rng));
+    }
+}
+
+#[test]
 fn scripts_of_any_bytes_break_nothing() {
     let mut rng = Rng::new(2026);
     for n in 0..3_000u64 {
         let bytes: Vec<u8> = (0..rng.range(1, 400)).map(|_| rng.next_u64().to_le_bytes()[3]).collect();
         fuzz::flow(&bytes);
+        fuzz::quic(&bytes);
+        fuzz::dns(&bytes);
         if n % 5 == 0 {
             // a handshake and a hello in each conversation, so that the rest comes to something
             let opened = [[0, 0, 0, 0], [1, 1, 0, 0], [64, 0, 0, 0], [65, 0, 0, 0]].concat();

@@ -9,6 +9,9 @@ use pinchpoint::testkit::pcap::PcapWriter;
 use pinchpoint::testkit::scripts::{KINDS, Place};
 use serde_json::Value;
 
+/// QUIC connections of `testkit::udp::capture`.
+const QUIC: usize = 12;
+
 const SCHEMA: &str = include_str!("../docs/pinchpoint-1.schema.json");
 
 /// One capture of each place with a conversation of every kind, cut in its last record.
@@ -28,6 +31,13 @@ fn answer(format: &str) -> (Vec<u8>, u8) {
         std::fs::write(&path, &bytes[..bytes.len() - 7 * n]).unwrap();
         args.push(path.to_str().unwrap().to_owned());
     }
+    let mut pcap = PcapWriter::new(pinchpoint::capture::LinkType::ETHERNET);
+    for frame in pinchpoint::testkit::udp::capture() {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    let path = folder.path().join("udp.pcap");
+    std::fs::write(&path, pcap.finish()).unwrap();
+    args.push(path.to_str().unwrap().to_owned());
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = pinchpoint::cli::run(args, &mut out, &mut err);
     assert!(err.is_empty(), "{}", String::from_utf8_lossy(&err));
@@ -60,7 +70,7 @@ fn ids_are_unique_and_lead_to_each_other() {
         .collect();
     let unique: HashSet<&String> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len());
-    assert!(list("findings").len() > 20 && list("connections").len() == 3 * KINDS.len());
+    assert!(list("findings").len() > 20 && list("connections").len() == 3 * KINDS.len() + QUIC);
     for f in list("findings") {
         for id in f["connections"].as_array().unwrap() {
             let c = list("connections").into_iter().find(|c| c["id"] == *id).unwrap();
@@ -74,12 +84,30 @@ fn ids_are_unique_and_lead_to_each_other() {
 }
 
 #[test]
+fn quic_and_dns_are_told() {
+    let answer: Value = serde_json::from_slice(&answer("json").0).unwrap();
+    let rows = answer["connections"].as_array().unwrap();
+    let quic: Vec<&Value> = rows.iter().filter(|c| c["transport"] == "quic").collect();
+    assert_eq!(quic.len(), QUIC);
+    assert!(quic.iter().all(|c| c["tcp_stream"].is_null() && c["sni"].is_string() && c["ja4"].is_string()));
+    let outcomes: HashSet<&str> = quic.iter().map(|c| c["quic"]["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, HashSet::from(["ok", "quic_no_reply", "quic_dropped", "closed"]));
+    let dns = &answer["dns"][0];
+    assert_eq!(
+        (&dns["name"], &dns["answers_differ"], &dns["queries"]),
+        (&"x.com".into(), &true.into(), &1.into())
+    );
+    assert_eq!(dns["replies"][0]["addresses"][0], "10.10.34.36");
+}
+
+#[test]
 fn every_line_of_ndjson_says_what_it_is() {
     let (out, _) = answer("ndjson");
     let lines: Vec<Value> =
         String::from_utf8(out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(lines.iter().all(|l| l["schema"] == "pinchpoint/1"));
     let count = |kind: &str| lines.iter().filter(|l| l["type"] == kind).count();
-    assert_eq!((count("capture"), count("connection"), count("run")), (3, 3 * KINDS.len(), 1));
+    assert_eq!((count("capture"), count("connection"), count("run")), (4, 3 * KINDS.len() + QUIC, 1));
+    assert_eq!(count("dns"), 1);
     assert!(count("finding") > 20 && count("name") >= 1);
 }

@@ -190,6 +190,89 @@ fn a_syn_with_rst_takes_a_number_and_leaves_its_connection_whole() {
     assert_eq!(ours[&0].resets, theirs[&0].resets + theirs[&1].resets);
 }
 
+/// A ClientHello in QUIC, by the frame that completes it.
+fn quic_of_tshark(file: &Path) -> BTreeMap<u64, (Option<String>, Option<String>)> {
+    let mut command = Command::new("tshark");
+    command.arg("-r").arg(file).args(["-Y", "quic && tls.handshake.type == 1", "-T", "fields"]);
+    command.args(["-E", "separator=|", "-E", "occurrence=f", "-e", "frame.number"]);
+    command.args(["-e", "tls.handshake.extensions_server_name", "-e", "tls.handshake.ja3"]);
+    let out = command.output().map(|o| o.stdout).unwrap_or_default();
+    let some = |s: &str| Some(s.trim_end_matches('.').to_ascii_lowercase()).filter(|s| !s.is_empty());
+    String::from_utf8_lossy(&out)
+        .lines()
+        .filter_map(|l| {
+            let f: Vec<&str> = l.split('|').collect();
+            Some((f[0].parse().ok()?, (some(f.get(1)?), some(f.get(2)?))))
+        })
+        .collect()
+}
+
+fn quic_of_ours(file: &Path) -> BTreeMap<u64, (Option<String>, Option<String>)> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    pinchpoint::cli::run(
+        ["pinchpoint", "analyze", "--format", "json", file.to_str().unwrap()],
+        &mut out,
+        &mut err,
+    );
+    let Ok(answer) = serde_json::from_slice::<Value>(&out) else { return BTreeMap::new() };
+    let rows = answer["connections"].as_array().unwrap().iter().filter(|c| c["transport"] == "quic");
+    let text = |c: &Value, key: &str| c[key].as_str().map(str::to_owned);
+    rows.filter_map(|c| Some((c["hello_frame"].as_u64()?, (text(c, "sni"), text(c, "ja3"))))).collect()
+}
+
+#[test]
+fn quic_of_our_own_has_the_same_names() {
+    if !is_installed() {
+        return;
+    }
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in pinchpoint::testkit::udp::capture() {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("udp.pcap");
+    std::fs::write(&file, pcap.finish()).unwrap();
+    let (mut theirs, ours) = (quic_of_tshark(&file), quic_of_ours(&file));
+    assert_eq!(ours.len(), 12);
+    theirs.retain(|frame, _| ours.contains_key(frame)); // tshark lists a repeated hello again
+    if theirs.len() < 12 {
+        // tshark 3 has no version 2
+        println!("tshark reads {} of 12 hellos", theirs.len());
+    }
+    for (frame, hello) in &theirs {
+        assert_eq!(&ours[frame], hello, "frame {frame}");
+    }
+    assert!(theirs.len() >= 8);
+}
+
+#[test]
+fn quic_of_a_folder_that_the_user_names() {
+    let Some(folder) = std::env::var_os("PINCHPOINT_CAPTURES") else { return };
+    if !is_installed() {
+        return;
+    }
+    let mut files = Vec::new();
+    below(Path::new(&folder), &mut files);
+    let mut n = [0u64; 4];
+    for file in &files {
+        let (theirs, ours) = (quic_of_tshark(file), quic_of_ours(file));
+        for (frame, hello) in &theirs {
+            let what = match ours.get(frame) {
+                Some(o) if o == hello => 0,
+                Some(_) => 1,
+                None => 2,
+            };
+            n[what] += 1;
+            if what > 0 {
+                println!("{} frame {frame}: tshark {hello:?}, ours {:?}", file.display(), ours.get(frame));
+            }
+        }
+        n[3] += ours.keys().filter(|f| !theirs.contains_key(f)).count() as u64;
+    }
+    println!("QUIC hellos: {} equal, {} different, {} only in tshark, {} only here", n[0], n[1], n[2], n[3]);
+    assert_eq!(n[1], 0);
+}
+
 /// All files below a folder.
 fn below(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };

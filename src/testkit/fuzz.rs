@@ -7,20 +7,27 @@ use std::io::Cursor;
 use std::net::IpAddr;
 
 use super::conversation::{Conversation, Forged, Peer, capture as in_order};
+use super::quic as make;
 use super::tls::{Hello, alert, server_flight_12, server_flight_13};
 use crate::analysis::{Settings, analyze};
 use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
 use crate::capture::{Frame, LinkType, Source, merge, open_reader};
+use crate::flow::dns::{self as dns_log, DnsLog, MAX_REPLIES, Transaction};
 use crate::flow::half::MAX_HOLES;
 use crate::flow::history::History;
+use crate::flow::quic::TIMES_KEPT;
 use crate::flow::reset::MAX_RESETS;
 use crate::flow::signature::OPENING_PACKETS;
 use crate::flow::table::{FlowTable, Limits};
+use crate::flow::udp::{Datagram, UdpFlow, UdpTable};
 use crate::flow::{Connection, Segment, head};
+use crate::measure::QuicSummary;
+use crate::measure::dns::{answers_differ, is_odd};
 use crate::report::{Capture, json, text};
 use crate::wire::checksum::Checksum;
+use crate::wire::quic::{self, Version};
 use crate::wire::tcp::{Flags, Tcp};
-use crate::wire::{Payload, decode, http, tls};
+use crate::wire::{Payload, decode, dns, http, tls};
 
 /// The readers: frames are numbered upwards and lie within what was given.
 pub fn capture(data: &[u8]) {
@@ -97,6 +104,84 @@ pub fn tls(data: &[u8]) {
         events.iter().take_while(|e| !matches!(e, tls::RecordEvent::NotTls { .. })).count()
     };
     assert_eq!(records(&events(pieces)), records(&events(usize::MAX)), "pieces change nothing");
+}
+
+/// QUIC: the bytes as one datagram; then as a script of what two ends send, frames sealed into Initials that open.
+pub fn quic(data: &[u8]) {
+    assert!(quic::packets(data).count() <= data.len());
+    assert!(quic::Frames::new(data).count() <= data.len());
+    let ends = [50_000, 443].map(|port| Endpoint { addr: [192, 0, 2, 1].into(), port });
+    let mut table = UdpTable::new(2);
+    let mut rest = data;
+    let (mut frame, mut at) = (0, Timestamp::from_ns(0));
+    let (mut packets, mut taken) = (0u64, 0u64);
+    let mut ended = |flow: UdpFlow| {
+        taken += flow.sides.to_server.packets + flow.sides.to_client.packets;
+        assert!(flow.last >= flow.started);
+        let Some(q) = &flow.quic else { return };
+        for s in [&q.sent.to_server, &q.sent.to_client] {
+            assert!(s.opened <= s.initials && s.flights <= s.opened);
+        }
+        assert!(q.hello_times.len() <= TIMES_KEPT && q.hello.as_ref().is_none_or(|h| h.packets > 0));
+        let _ = QuicSummary::new(flow);
+    };
+    while let Some((&[what, how, len, time], after)) = rest.split_first_chunk::<4>() {
+        let (bytes, after) = after.split_at(after.len().min(usize::from(len)));
+        rest = after;
+        let version =
+            [Version::V1, Version::V2, Version::draft(29), Version::draft(22)][usize::from(how & 3)];
+        let dcid = [[1; 8], [2; 8]][usize::from(how >> 2 & 1)];
+        let number = u32::from(how >> 3);
+        let side = usize::from(what & 1);
+        let payload = match what >> 1 & 7 {
+            0..=2 => {
+                make::Initial { number, ..make::Initial::from_client(version, &dcid) }.with(bytes, 0).seal()
+            }
+            3 => make::Initial { number, ..make::Initial::from_server(version, &dcid) }.with(bytes, 0).seal(),
+            4 => make::retry(version, &[], &dcid, bytes),
+            5 => make::negotiation(&dcid, &[], &[version]),
+            6 => make::short(&dcid, bytes.len()),
+            _ => bytes.to_vec(),
+        };
+        (frame, at, packets) = (frame + 1, at + pause(time), packets + 1);
+        let (mut src, mut dst) = (ends[side], ends[1 - side]);
+        src.port = src.port.wrapping_add(u16::from(what >> 6) * u16::from(src.port != 443));
+        dst.port = dst.port.wrapping_add(u16::from(what >> 6) * u16::from(dst.port != 443));
+        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        let d =
+            Datagram { frame, at, src, dst, ttl: how, ip_id: None, payload: &payload, len, tunnelled: false };
+        table.push(&d, &mut ended);
+    }
+    table.finish(&mut ended);
+    assert_eq!(taken, packets, "every datagram of a watched port belongs to one flow");
+}
+
+/// DNS: the bytes as one message, and cut into messages that go through the log.
+pub fn dns(data: &[u8]) {
+    if let Some(m) = dns::message(data) {
+        assert!(m.answers.len() <= dns::MAX_ANSWERS && m.answers.len() <= usize::from(m.announced));
+        assert!(m.question.is_none_or(|q| q.name.len() <= 4 * 255));
+    }
+    let end = |port| Endpoint { addr: [192, 0, 2, 1].into(), port };
+    let mut log = DnsLog::default();
+    let (mut rest, mut frame, mut at) = (data, 0, Timestamp::from_ns(0));
+    let mut messages = 0;
+    let mut seen = |t: Transaction| {
+        messages += u64::from(t.queries) + t.replies.len() as u64 + u64::from(t.replies_not_kept);
+        assert!(t.replies.len() <= MAX_REPLIES && t.last >= t.started);
+        let _ = (is_odd(&t), answers_differ(&t));
+    };
+    while let Some((&[len, time], after)) = rest.split_first_chunk::<2>() {
+        let (payload, after) = after.split_at(after.len().min(usize::from(len)));
+        rest = after;
+        (frame, at) = (frame + 1, at + pause(time));
+        let transport = if time & 7 == 7 { dns_log::Transport::Tcp } else { dns_log::Transport::Udp };
+        let (src, dst) = if len & 1 == 0 { (end(40_000), end(53)) } else { (end(53), end(40_000)) };
+        let d = Datagram { frame, at, src, dst, ttl: time, ip_id: None, payload, len: 0, tunnelled: false };
+        log.push(&d, transport, &mut seen);
+    }
+    log.finish(&mut seen);
+    assert!(messages <= data.len() as u64);
 }
 
 /// The whole program: its JSON parses, and what it refers to is there.
