@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::base::Timestamp;
 use crate::capture::{End, Facts, Frame, LinkType, Source};
+use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
 use crate::flow::connection::{Connection, Ended};
@@ -20,10 +21,12 @@ use crate::measure::datagrams::{Datagrams, Rows};
 use crate::wire::{Packet, Payload, Stop, decode, dns};
 
 /// What an analysis may use.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Limits of the flow table.
     pub limits: Limits,
+    /// Which names are compared with which.
+    pub names: Names,
 }
 
 /// What was found in one capture, or in several merged to one timeline.
@@ -86,6 +89,8 @@ pub struct Counts {
     pub connections_evicted: u64,
     /// Ended connections that were forgotten before the capture's end.
     pub connections_forgotten: u64,
+    /// Groups of names and connections beyond what is compared.
+    pub not_compared: u64,
     /// Packets that the capture says it lost between frames (`epb_dropcount`).
     pub dropped_between: u64,
 }
@@ -102,6 +107,7 @@ pub struct Analyzer {
     collected: Collected,
     counts: Counts,
     previous: Option<Timestamp>,
+    names: Names,
 }
 
 /// What is left of connections that are over.
@@ -130,6 +136,7 @@ impl Analyzer {
             collected: Collected::default(),
             counts: Counts::default(),
             previous: None,
+            names: settings.names,
         }
     }
 
@@ -219,6 +226,16 @@ impl Analyzer {
             verdicts[finding.connections[0]] = verdict_of(&finding);
             findings.push(finding);
         }
+        let compared = compare(&connections, &findings, &self.names);
+        self.counts.not_compared = compared.not_compared;
+        for (n, keyed) in compared.keyed {
+            let f = &mut findings[n];
+            (f.keyed_on, f.p_value, f.controls) = (Some(keyed.on), keyed.p_value, Some(keyed.controls));
+        }
+        for finding in compared.findings {
+            note_name(&finding, &mut verdicts);
+            findings.push(finding);
+        }
         findings.sort_by(|a, b| {
             b.level
                 .cmp(&a.level)
@@ -256,6 +273,22 @@ fn judge(
         findings.push(finding);
     } else if let Some(why) = inconclusive {
         verdicts[case.connection] = (Verdict::Inconclusive, Some(why));
+    }
+}
+
+/// What a finding about a name makes of its connections.
+fn note_name(f: &Finding, verdicts: &mut [(Verdict, Option<String>)]) {
+    for c in &f.connections {
+        let verdict = &mut verdicts[*c];
+        if f.level >= Level::Likely {
+            *verdict = (Verdict::Interfered, None);
+        } else if verdict.0 == Verdict::Clean {
+            let why = format!(
+                "it and others like it {}, but the evidence does not carry a claim",
+                what(f.mechanism)
+            );
+            *verdict = (Verdict::Inconclusive, Some(why));
+        }
     }
 }
 

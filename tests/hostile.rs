@@ -54,7 +54,7 @@ fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
     let bytes = Cursor::new(bytes.to_vec()); // the copy is not what is timed
     let start = Instant::now();
     let mut source = open_reader(Box::new(bytes)).unwrap();
-    let settings = Settings { limits: Limits { connections } };
+    let settings = Settings { limits: Limits { connections }, ..Settings::default() };
     let analysis = analyze(&mut source, settings, &mut |_| {});
     (analysis, start.elapsed())
 }

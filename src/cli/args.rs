@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::detect::name::X;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Says what the network did to a capture: resets that no endpoint sent, with the evidence.
@@ -49,9 +50,31 @@ pub(super) struct Analyze {
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,
+    /// Take this name, and all under it, for the target; `x` stands for the names of X. Several are one target together.
+    #[arg(long, value_name = "NAME")]
+    pub(super) target: Vec<String>,
+    /// Compare with this name only, and with those under it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) control: Vec<String>,
     /// The most connections that are followed at one time.
     #[arg(long, default_value_t = 262_144, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     pub(super) max_connections: u32,
+}
+
+impl Analyze {
+    /// The target names, with the set for X written out.
+    pub(super) fn targets(&self) -> Vec<String> {
+        let mut names = lower(&self.target);
+        if let Some(at) = names.iter().position(|n| n == "x") {
+            names.splice(at..=at, X.iter().map(|n| (*n).to_owned()));
+        }
+        names
+    }
+}
+
+/// Names as they are compared.
+pub(super) fn lower(names: &[String]) -> Vec<String> {
+    names.iter().map(|n| n.trim_end_matches('.').to_lowercase()).collect()
 }
 
 /// What is in a capture, and what it can and cannot show.

@@ -81,7 +81,7 @@ impl Reading<'_> {
         source: &mut dyn Source,
     ) -> Capture {
         let mut progress = Progress::new(total, self.quiet);
-        let analysis = analysis::analyze(source, self.settings, &mut |at| progress.at(at));
+        let analysis = analysis::analyze(source, self.settings.clone(), &mut |at| progress.at(at));
         progress.finish();
         Capture { path, sha256, analysis }
     }

@@ -115,6 +115,24 @@ pub enum Mechanism {
     Shaped,
     /// A cap, by what kind of box cannot be told.
     RateLimitedUnknown,
+    /// Reset because of the name.
+    Reset,
+    /// The hello, or the request, never came to the server.
+    HelloDropped,
+    /// The answer to it never came.
+    HelloMuted,
+    /// Closed in the place of an answer.
+    Closed,
+    /// A few packets passed, and then none.
+    DropAfterN,
+    /// Some kilobytes passed, and then none.
+    Freeze,
+    /// Slowed because of the name.
+    Throttled,
+    /// A QUIC hello that nothing answered.
+    QuicNoReply,
+    /// A QUIC connection of which one end is no longer heard.
+    QuicDropped,
 }
 
 impl Mechanism {
@@ -126,6 +144,15 @@ impl Mechanism {
             Self::Policed => "policed",
             Self::Shaped => "shaped",
             Self::RateLimitedUnknown => "rate_limited_unknown",
+            Self::Reset => "reset",
+            Self::HelloDropped => "hello_dropped",
+            Self::HelloMuted => "hello_muted",
+            Self::Closed => "closed",
+            Self::DropAfterN => "drop_after_n",
+            Self::Freeze => "freeze",
+            Self::Throttled => "throttled",
+            Self::QuicNoReply => "quic_no_reply",
+            Self::QuicDropped => "quic_dropped",
         }
     }
 }
@@ -153,6 +180,17 @@ impl KeyedOn {
             Self::AnyData => "any_data",
         }
     }
+}
+
+/// Connections of the same client to the same networks, with other names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Controls {
+    /// The names, the first few in order.
+    pub names: Vec<String>,
+    /// Those that went well.
+    pub well: usize,
+    /// Those that met the same fate.
+    pub failed: usize,
 }
 
 /// A cap on the rate.
@@ -185,6 +223,8 @@ pub struct Finding {
     pub keyed_on: Option<KeyedOn>,
     /// How likely chance alone sets target and control so far apart.
     pub p_value: Option<f64>,
+    /// What it was held against, where there was something.
+    pub controls: Option<Controls>,
     /// The cap, of a finding about one.
     pub cap: Option<Cap>,
     /// Which way the packets went; `None` for both.

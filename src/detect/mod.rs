@@ -4,8 +4,11 @@
 //! weight with its source. A verdict is the sum, with a prior and with gates that cap it.
 
 pub mod finding;
+pub mod name;
 pub mod registry;
 pub mod reset;
 pub mod weights;
 
-pub use finding::{Alternative, Cap, Evidence, Finding, KeyedOn, Level, Mechanism, Trigger, Verdict};
+pub use finding::{
+    Alternative, Cap, Controls, Evidence, Finding, KeyedOn, Level, Mechanism, Trigger, Verdict,
+};

@@ -38,6 +38,41 @@ pub static RULES: &[Rule] = &[
         kind: "injected_reset",
         page: include_str!("../../docs/detectors/unseen-reset.md"),
     },
+    Rule {
+        code: "SNI001",
+        name: "hello-dropped",
+        summary: "connections whose hello is never acknowledged, because of the name in it",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/hello-dropped.md"),
+    },
+    Rule {
+        code: "SNI002",
+        name: "hello-muted",
+        summary: "connections whose hello is acknowledged and never answered, because of the name in it",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/hello-muted.md"),
+    },
+    Rule {
+        code: "SNI003",
+        name: "cut-off",
+        summary: "connections that fall silent after the first packets or kilobytes, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/cut-off.md"),
+    },
+    Rule {
+        code: "SNI004",
+        name: "hello-closed",
+        summary: "connections that are closed in the place of an answer, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/hello-closed.md"),
+    },
+    Rule {
+        code: "SNI005",
+        name: "name-reset",
+        summary: "resets that no endpoint sent, keyed on the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/name-reset.md"),
+    },
 ];
 
 /// The rule with this code or name, in any case.

@@ -35,6 +35,9 @@ macro_rules! weights {
 /// to this program was made because something was wrong.
 pub const PRIOR: f64 = -3.0;
 
+/// Log-odds that the connections of one name fail because of it, before any is looked at: one in fifty.
+pub const NAME_PRIOR: f64 = -4.0;
+
 /// From this probability on a finding is worth a pointer.
 pub const POSSIBLE: f64 = 0.5;
 /// From this probability on it is a claim.
@@ -147,6 +150,24 @@ weights! {
     IDLE_TIMEOUT = -3.0, false, "RFC 5382 REQ-5, and home routers that keep less";
     /// Benign: the server refused in TLS first.
     AFTER_ALERT = -3.0, false, "RFC 8446 §6.2: a fatal alert closes the connection";
+    /// A connection that asked for the name fell silent, or was closed, where its handshake had gone well.
+    NAME_FAILED = 2.5, false, "a proposal: after an answered handshake one request in ten to fifty is lost for another reason (Sundara Raman et al. 2023); held by the matrix";
+    /// A connection with the name was reset by a packet that no endpoint sent, right after the name was sent.
+    NAME_RESET = 2.0, false, "a proposal, as NAME_FAILED: that a third party resets is shown, the cause is not";
+    /// The first connection of the same client to the same server's network with another name that went well.
+    CONTROL_WELL = 2.0, false, "detection by pairing: same client, same network, same hour, another name; held by the matrix";
+    /// Each further one.
+    CONTROL_WELL_TOO = 1.0, false, "as CONTROL_WELL: connections of one capture are not independent";
+    /// Controls went well between the failures or while they lasted.
+    INTERLEAVED = 1.0, false, "an outage would have taken both";
+    /// Against: the same name went well on the same servers.
+    NAME_WELL = -2.5, false, "who blocks a name seldom lets it pass";
+    /// Against: another name on the same servers met the same fate.
+    CONTROL_FAILED = -3.0, false, "then it is the server, the port or the path";
+    /// Against: nothing else shows that the path was up meanwhile.
+    PATH_UNKNOWN = -2.0, false, "an outage or a sleeping machine is silent, too";
+    /// Against: the hello fills more than a segment, and a part of it was acknowledged.
+    LARGE_HELLO = -2.5, false, "tldr.fail: post-quantum hellos of two segments meet holes in the path's MTU and servers that do not join them";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

@@ -140,6 +140,16 @@ impl Application {
         }
     }
 
+    /// Whether the client's first words were read: a ClientHello or an HTTP request.
+    pub fn is_request(&self) -> bool {
+        self.hello().is_some() || self.request().is_some()
+    }
+
+    /// Whether a stream of `len` bytes ends within a TLS record.
+    pub fn in_record(&self, direction: Direction, len: i64) -> bool {
+        self.walkers[direction].as_ref().and_then(|w| w.next_header()).is_some_and(|at| at > len)
+    }
+
     /// Starts to follow the records of both directions.
     fn follow(&mut self, client: Direction, head: &[u8]) {
         for d in [client, client.reversed()] {

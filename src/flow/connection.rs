@@ -8,6 +8,7 @@ use super::application::Application;
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
+use super::progress::Progress;
 use super::reset::{Brief, MAX_RESETS, Reset};
 use super::signature::{OPENING_PACKETS, Opening, Signature, signature};
 use super::{Kind, Segment};
@@ -112,6 +113,8 @@ pub struct Connection {
     pub opening: PerDirection<Vec<Opening>>,
     /// What the ends talk: the ClientHello or the HTTP request.
     pub application: Application,
+    /// How it moves and stops.
+    pub progress: Progress,
     /// Whether it came out of a tunnel.
     pub tunnelled: bool,
     /// Whether an earlier part of it ended by idleness and this continues it.
@@ -152,6 +155,7 @@ impl Connection {
             resets_not_kept: 0,
             opening: PerDirection::default(),
             application: Application::default(),
+            progress: Progress::default(),
             tunnelled,
             resumed: false,
             ended: Ended::CaptureEnd,
@@ -266,6 +270,8 @@ impl Connection {
         };
         let arrival = sender.sent(s, tcp, rtt);
         let new = sender.next > next || receiver.acked > acked;
+        let first_byte = s.len > 0 && sender.offset(s.seq) == Some(1);
+        self.progress.push(direction, s, sender.next > next, receiver.acked > acked, first_byte);
         if direction == Direction::ToServer
             && !s.flags.has(Flags::SYN)
             && receiver.syn.is_some()
@@ -332,6 +338,7 @@ impl Connection {
             reset.flip();
         }
         self.application.flip();
+        self.progress.flip();
         self.history.flip();
     }
 

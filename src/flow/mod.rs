@@ -12,6 +12,7 @@ pub mod half;
 pub mod head;
 pub mod history;
 pub mod key;
+pub mod progress;
 pub mod quic;
 pub mod reset;
 pub mod segment;

@@ -5,6 +5,7 @@ pub mod dns;
 pub mod hops;
 pub mod keyed;
 pub mod quic;
+pub mod stall;
 pub mod summary;
 
 pub use quic::QuicSummary;

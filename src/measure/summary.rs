@@ -1,8 +1,10 @@
 //! A connection reduced to a row: what stays when its packets are gone.
 
+use super::stall::{Stall, stall};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::flow::connection::{Ended, Roles};
+use crate::flow::progress::Progress;
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage, community_id};
 use crate::wire::ip::protocol;
@@ -106,6 +108,12 @@ pub struct Summary {
     pub signature: Option<Signature>,
     /// The Community ID.
     pub community_id: String,
+    /// How it moved and stopped.
+    pub progress: Progress,
+    /// How it fell silent before its end, if it did.
+    pub stall: Option<Stall>,
+    /// Whether each end said FIN.
+    pub fin: PerDirection<bool>,
     /// Why it is no longer followed.
     pub ended: Ended,
     /// Whether it came out of a tunnel.
@@ -125,6 +133,10 @@ impl Summary {
             to_server: c.application.records.to_server.alert,
             to_client: c.application.records.to_client.alert,
         };
+        let rtt_min = match (rtt(Direction::ToServer), rtt(Direction::ToClient)) {
+            (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
+            (a, b) => a.or(b),
+        };
         Self {
             stream: c.stream,
             client: c.client,
@@ -134,10 +146,7 @@ impl Summary {
             started: c.started,
             duration: c.last.since(c.started),
             flows,
-            rtt_min: match (rtt(Direction::ToServer), rtt(Direction::ToClient)) {
-                (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
-                (a, b) => a.or(b),
-            },
+            rtt_min,
             sni: hello.and_then(|h| h.hello.server_name.as_ref()).map(|n| n.folded.clone()),
             ech: hello.is_some_and(|h| h.hello.ech.is_some()),
             http_host: c.application.request().and_then(|r| r.host.as_ref()).map(|n| n.folded.clone()),
@@ -158,6 +167,12 @@ impl Summary {
             stage: c.stage(),
             signature: c.signature(seen_until),
             community_id: community_id::community_id(c.client, c.server, protocol::TCP),
+            progress: c.progress,
+            stall: stall(c, seen_until, rtt_min),
+            fin: PerDirection {
+                to_server: c.halves.to_server.fin.is_some(),
+                to_client: c.halves.to_client.fin.is_some(),
+            },
             ended: c.ended,
             tunnelled: c.tunnelled,
         }

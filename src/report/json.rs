@@ -152,6 +152,7 @@ struct JsonFinding<'a> {
     frames: &'a [u64],
     at_ns: i64,
     p_value: Option<f64>,
+    controls: Option<JsonControls<'a>>,
     rate_bps: Option<f64>,
     rate_interval_bps: Option<[f64; 2]>,
     burst_bytes: Option<u64>,
@@ -162,6 +163,13 @@ struct JsonFinding<'a> {
     evidence: Vec<JsonEvidence<'a>>,
     alternatives: Vec<JsonAlternative<'a>>,
     wireshark: String,
+}
+
+#[derive(Serialize)]
+struct JsonControls<'a> {
+    names: &'a [String],
+    well: usize,
+    failed: usize,
 }
 
 #[derive(Serialize)]
@@ -186,10 +194,10 @@ struct JsonName<'a> {
     connections: u64,
     ok: u64,
     reset: u64,
-    dropped: Option<u64>,
-    slowed: Option<u64>,
+    dropped: u64,
+    slowed: u64,
     inconclusive: u64,
-    control: Vec<String>,
+    control: &'a [String],
     p_value: Option<f64>,
     conclusion: &'static str,
     sentence: String,
@@ -348,6 +356,7 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
         ("dns_evicted", c.analysis.udp.dns.evicted),
         ("dns_not_kept", c.analysis.udp.dns.not_kept),
         ("fragments_incomplete", counts.fragments_incomplete),
+        ("names_not_compared", counts.not_compared),
     ];
     let ended: Vec<String> = c.analysis.files.iter().filter_map(|f| ended(&f.ended)).collect();
     JsonCapture {
@@ -492,6 +501,11 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
         frames: &f.frames,
         at_ns: f.at.ns(),
         p_value: f.p_value,
+        controls: f.controls.as_ref().map(|c| JsonControls {
+            names: &c.names,
+            well: c.well,
+            failed: c.failed,
+        }),
         rate_bps: f.cap.map(|c| c.rate_bps),
         rate_interval_bps: f.cap.map(|c| c.interval_bps),
         burst_bytes: f.cap.and_then(|c| c.burst_bytes),
@@ -519,11 +533,11 @@ fn json_name(row: &NameRow) -> JsonName<'_> {
         connections: row.connections,
         ok: row.ok,
         reset: row.reset,
-        dropped: None,
-        slowed: None,
+        dropped: row.dropped,
+        slowed: row.slowed,
         inconclusive: row.inconclusive,
-        control: Vec::new(),
-        p_value: None,
+        control: &row.control,
+        p_value: row.p_value,
         conclusion: row.conclusion(),
         sentence: row.sentence(),
     }

@@ -1,15 +1,15 @@
-//! One line for each name that clients asked for.
+//! One line for each name that clients asked for: a sentence that can be printed, and the numbers behind it.
 
 use std::collections::BTreeMap;
 
 use super::Capture;
 use super::units::thousands;
 use crate::base::text::Untrusted;
-use crate::detect::{Level, Trigger, Verdict};
+use crate::detect::{Finding, KeyedOn, Level, Mechanism, Trigger, Verdict};
 use crate::measure::quic::Outcome;
 
 /// What happened to the connections that asked for one name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NameRow {
     /// The name, in lower case.
     pub name: String,
@@ -21,24 +21,43 @@ pub struct NameRow {
     pub reset: u64,
     /// Those of them reset after the name was sent.
     pub reset_after_name: u64,
+    /// Those with a claim that they were dropped, muted, cut off or closed because of the name.
+    pub dropped: u64,
+    /// Those with a claim that they were slowed because of the name.
+    pub slowed: u64,
     /// Those about which nothing can be said.
     pub inconclusive: u64,
+    /// Names that it was held against.
+    pub control: Vec<String>,
+    /// Connections with those that went well.
+    pub control_well: usize,
+    /// How likely chance alone sets it and them so far apart.
+    pub p_value: Option<f64>,
+    /// What it depends on, where a claim says so.
+    pub keyed_on: Option<KeyedOn>,
+    /// How far the device is, where the packets tell.
+    pub hops: Option<u8>,
 }
 
 impl NameRow {
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), connections: 0, ok: 0, reset: 0, reset_after_name: 0, inconclusive: 0 }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// The row in one word.
     pub fn conclusion(&self) -> &'static str {
-        if self.reset > 0 {
-            "reset"
-        } else if self.ok > 0 {
-            "no_forged_reset"
-        } else {
-            "inconclusive"
+        match (self.reset, self.dropped, self.slowed) {
+            (1.., ..) => "reset",
+            (_, 1.., _) => "dropped",
+            (.., 1..) => "slowed",
+            _ if self.ok > 0 => "no_interference_seen",
+            _ => "inconclusive",
         }
+    }
+
+    /// Whether interference is claimed.
+    pub fn is_claimed(&self) -> bool {
+        self.reset + self.dropped + self.slowed > 0
     }
 
     /// The row in a sentence that says no more than was seen.
@@ -46,24 +65,67 @@ impl NameRow {
         let name = Untrusted(&self.name);
         let all = thousands(self.connections);
         let plural = if self.connections == 1 { "connection" } else { "connections" };
-        if self.reset > 0 {
-            let when = if self.reset_after_name == self.reset { "after the name was sent, " } else { "" };
-            let were = if self.reset == 1 { "was" } else { "were" };
-            let reset = thousands(self.reset);
-            return format!(
-                "{reset} of {all} {plural} to {name} {were} reset {when}by packets that no endpoint sent"
-            );
+        if self.is_claimed() {
+            let mut parts = Vec::new();
+            let mut part = |n: u64, did: &str| {
+                if n > 0 {
+                    let were = if n == 1 { "was" } else { "were" };
+                    parts.push(format!("{} of {all} {plural} to {name} {were} {did}", thousands(n)));
+                }
+            };
+            let when = if self.reset_after_name == self.reset { " after the name was sent," } else { "" };
+            let device = self
+                .hops
+                .map_or(String::new(), |h| format!(", by a device about {h} hops from the point of capture"));
+            part(self.reset, &format!("reset{when} by packets that no endpoint sent{device}"));
+            part(self.dropped, "cut off in silence once the name was sent");
+            part(self.slowed, "slowed");
+            let held = match self.keyed_on {
+                Some(KeyedOn::Sni) => {
+                    let n = thousands(self.control_well as u64);
+                    let plural = if self.control_well == 1 { "connection" } else { "connections" };
+                    format!("; {n} of {n} {plural} to other names on the same servers' network were not")
+                }
+                Some(_) => "; other names on the same servers' network fared the same".to_owned(),
+                None => String::new(),
+            };
+            return format!("{}{held}", parts.join("; "));
         }
         let (ok, inconclusive) = (thousands(self.ok), thousands(self.inconclusive));
         match (self.ok, self.inconclusive) {
-            (_, 0) => format!("no forged reset in {all} {plural} to {name}"),
+            (_, 0) => format!("no interference seen in {all} {plural} to {name}"),
             (0, _) => format!("nothing can be said of {all} {plural} to {name}"),
-            _ => format!("no forged reset in {ok} of {all} {plural} to {name}; {inconclusive} inconclusive"),
+            _ => format!(
+                "no interference seen in {ok} of {all} {plural} to {name}; {inconclusive} inconclusive"
+            ),
+        }
+    }
+
+    /// Takes a claim about one of its connections.
+    fn take(&mut self, f: &Finding) {
+        match f.mechanism {
+            Mechanism::Injected | Mechanism::RewrittenInPath => {
+                self.reset += 1;
+                self.reset_after_name += u64::from(f.trigger.is_some_and(Trigger::has_name));
+                self.hops = self.hops.or(f.hops);
+            }
+            Mechanism::Reset => {} // the resets themselves are counted
+            Mechanism::Throttled => self.slowed += 1,
+            Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {
+                self.slowed += u64::from(f.keyed_on == Some(KeyedOn::Sni));
+            }
+            _ => self.dropped += 1,
+        }
+        if let Some(controls) = f.controls.as_ref().filter(|_| f.keyed_on.is_some()) {
+            self.keyed_on = self.keyed_on.or(f.keyed_on);
+            self.control.clone_from(&controls.names);
+            self.control_well = controls.well;
+            self.p_value = self.p_value.or(f.p_value);
         }
     }
 }
 
-/// The rows of all captures, most resets first, then by name.
+/// The rows of all captures, claims first, then by name.
 pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
     let mut by_name: BTreeMap<&str, NameRow> = BTreeMap::new();
     for capture in captures {
@@ -74,7 +136,7 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
             row.connections += 1;
             match a.verdicts[n].0 {
                 Verdict::Clean => row.ok += 1,
-                Verdict::Interfered => row.reset += 1,
+                Verdict::Interfered => {}
                 Verdict::Inconclusive => row.inconclusive += 1,
             }
         }
@@ -85,14 +147,15 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
             *(if q.outcome == Outcome::Ok { &mut row.ok } else { &mut row.inconclusive }) += 1;
         }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
-            for c in f.connections.iter().filter(|_| f.trigger.is_some_and(Trigger::has_name)) {
+            for c in &f.connections {
                 if let Some(row) = a.connections[*c].name().and_then(|n| by_name.get_mut(n)) {
-                    row.reset_after_name += 1;
+                    row.take(f);
                 }
             }
         }
     }
     let mut rows: Vec<NameRow> = by_name.into_values().collect();
-    rows.sort_by(|a, b| b.reset.cmp(&a.reset).then_with(|| a.name.cmp(&b.name)));
+    let claims = |r: &NameRow| r.reset + r.dropped + r.slowed;
+    rows.sort_by(|a, b| claims(b).cmp(&claims(a)).then_with(|| a.name.cmp(&b.name)));
     rows
 }

@@ -1,20 +1,74 @@
 //! A finding in plain words: one function for each kind.
 
-use super::units::frames;
+use super::units::{count, frames};
 use crate::analysis::Analysis;
 use crate::base::Direction;
 use crate::base::text::Untrusted;
-use crate::detect::{Finding, Level, Trigger};
+use crate::detect::name::what;
+use crate::detect::{Finding, KeyedOn, Level, Trigger};
 use crate::measure::Summary;
 
 /// The finding in a few sentences; addresses only where asked for.
 pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
+    if f.code.starts_with("SNI") {
+        return of_name(f, a);
+    }
     of_reset(f, &a.connections[f.connections[0]], addresses)
 }
 
 /// What the probability before any evidence says.
-pub fn prior(_: &Finding) -> &'static str {
-    "before any evidence: most resets are an endpoint's own"
+pub fn prior(f: &Finding) -> &'static str {
+    if f.code.starts_with("SNI") {
+        "before any evidence: most failures have nothing to do with the name"
+    } else {
+        "before any evidence: most resets are an endpoint's own"
+    }
+}
+
+/// Failures of a name in plain words.
+fn of_name(f: &Finding, a: &Analysis) -> String {
+    let mut names: Vec<&str> = f.connections.iter().filter_map(|c| a.connections[*c].name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let shown: Vec<String> = names.iter().take(5).map(|n| Untrusted(n).to_string()).collect();
+    let more = if names.len() > 5 { format!(" and {} more names", names.len() - 5) } else { String::new() };
+    let n = count(f.connections.len() as u64, "connection");
+    let did = what(f.mechanism);
+    let held = held_against(f);
+    format!("{n} to {}{more} {did}.{held}", shown.join(", "))
+}
+
+/// What a finding was held against, as a sentence.
+pub fn held_against(f: &Finding) -> String {
+    let chance = f.p_value.map_or(String::new(), |p| format!(" (chance alone: p = {})", p_value(p)));
+    match (&f.controls, f.keyed_on) {
+        (Some(c), Some(KeyedOn::Sni)) => {
+            let were = if c.well == 1 { "was" } else { "were" };
+            format!(
+                " {} of the same client to the same network with other names {were} not{chance}: it was the name.",
+                count(c.well as u64, "connection")
+            )
+        }
+        (Some(c), Some(_)) => {
+            format!(
+                " So {} with other names on the same network: it was not the name alone.",
+                count(c.failed as u64, "connection")
+            )
+        }
+        (Some(c), None) if c.well + c.failed > 0 => {
+            format!(
+                " With other names on the same network, {} went well and {} did not: too few, or too mixed, to say that it was the name{chance}.",
+                c.well, c.failed
+            )
+        }
+        _ => " Whether the name was the cause takes a control: the same server asked for another name."
+            .to_owned(),
+    }
+}
+
+/// A p-value as people read it.
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "under 0.001".to_owned() } else { format!("{p:.3}") }
 }
 
 /// A reset in plain words.
@@ -22,11 +76,7 @@ fn of_reset(f: &Finding, c: &Summary, addresses: bool) -> String {
     let trigger = f.trigger.unwrap_or(Trigger::Unknown);
     let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
     let between = if addresses { format!(" ({} to {})", c.client, c.server) } else { String::new() };
-    let control = if trigger.has_name() && c.name().is_some() {
-        " Whether the name was the cause takes a control: the same server asked for another name."
-    } else {
-        ""
-    };
+    let control = if trigger.has_name() && c.name().is_some() { held_against(f) } else { String::new() };
     let when = trigger.words();
     let at = match &f.frames[..] {
         [] => format!("stream {}", c.stream),

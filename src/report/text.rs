@@ -149,7 +149,7 @@ fn write_names(captures: &[Capture], o: Options, out: &mut dyn Write) -> io::Res
 }
 
 fn name_mark(row: &NameRow, style: Style) -> String {
-    if row.reset > 0 {
+    if row.is_claimed() {
         style.alarm("✗")
     } else if row.ok > 0 {
         style.good("✓")

@@ -220,7 +220,11 @@ pub fn program(data: &[u8]) {
 /// Few connections at a time, so that a small input reaches the limit.
 fn analyzed(data: &[u8]) -> Option<crate::analysis::Analysis> {
     let mut source = open_reader(Box::new(Cursor::new(data.to_vec()))).ok()?;
-    Some(analyze(&mut source, Settings { limits: Limits { connections: 8 } }, &mut |_| {}))
+    Some(analyze(
+        &mut source,
+        Settings { limits: Limits { connections: 8 }, ..Settings::default() },
+        &mut |_| {},
+    ))
 }
 
 /// The whole program on what is surely a capture: the bytes become frames of a pcap file, of lengths that they choose.

@@ -124,6 +124,7 @@ fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
         trigger: Some(trigger(case, r)),
         keyed_on: None,
         p_value: None,
+        controls: None,
         cap: None,
         direction: Some(r.direction.reversed()),
         frames: Vec::new(),

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::path::boxes::What;
 use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
 use super::path::line::Run;
-use super::path::scenario::{self, Class, Scenario};
+use super::path::scenario::{self, Class, Element, On, Scenario};
 use super::path::world::play;
 use crate::analysis::{Analysis, Settings, analyze};
 use crate::capture::open_reader;
@@ -200,12 +200,18 @@ const CAPPED: u64 = 15;
 
 /// The rules under which something was done to this connection, as far as this capture can show it, and the mechanisms
 /// that say so.
-fn expected(truth: &Truth, port: u16, c: &ConnectionTruth) -> Vec<(&'static str, &'static [&'static str])> {
+fn expected(
+    entry: &Entry,
+    truth: &Truth,
+    port: u16,
+    c: &ConnectionTruth,
+    named: bool,
+) -> Vec<(&'static str, &'static [&'static str])> {
     let mut all: Vec<(&'static str, &'static [&'static str])> = Vec::new();
     let reset = |origin: &str| truth.frames.iter().any(|f| f.port == port && f.reset && f.origin == origin);
     if reset("forged") {
         all.push(("RST001", &["injected"]));
-    } else if c.count(What::Forged) > 0 {
+    } else if c.count(What::Forged) > 0 && entry.scenario.covers.iter().any(|c| c.rule.starts_with("RST")) {
         all.push(("RST003", &["injected"]));
     }
     if reset("rewritten") {
@@ -217,8 +223,42 @@ fn expected(truth: &Truth, port: u16, c: &ConnectionTruth) -> Vec<(&'static str,
     if c.count(What::Shaped) >= CAPPED * 2 {
         all.push(("CAP002", &["shaped"]));
     }
+    if named {
+        all.extend(by_name(entry, c));
+    }
     all.retain(|(code, _)| registry::find(code).is_some());
     all
+}
+
+/// Packets that a box must have dropped before a silence can be told.
+const DROPPED: u64 = 3;
+
+/// The rule that a scenario is about, if a box that looks at names did something to this connection.
+fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static [&'static str])> {
+    let looks_at_names = |place: &usize| {
+        let target = match entry.scenario.path.get(*place) {
+            Some(Element::Injector(i)) => &i.target,
+            Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
+            _ => return false,
+        };
+        target.on == On::Name && !target.names.is_empty() && target.residual_s == 0.0
+    };
+    let by = |what: What| -> u64 {
+        let by = c.deeds.get(what.name()).into_iter().flatten();
+        by.filter(|(place, _)| looks_at_names(place)).map(|(_, n)| n).sum()
+    };
+    if by(What::Dropped) < DROPPED && by(What::Forged) == 0 {
+        return None;
+    }
+    let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
+    Some(match entry.scenario.covers.iter().find(positive)?.rule.as_str() {
+        "SNI001" => ("SNI001", &["hello_dropped"]),
+        // where the acknowledgment is lost with the answer, the client sees the one and not the other
+        "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),
+        "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
+        "SNI004" => ("SNI004", &["closed"]),
+        _ => ("SNI005", &["reset"]),
+    })
 }
 
 #[allow(clippy::too_many_arguments)] // one connection, with all that it is known by
@@ -241,7 +281,9 @@ fn outcomes(
         .collect();
     let findings: Vec<&Finding> =
         analysis.findings.iter().filter(|f| f.connections.iter().any(|c| here.contains(c))).collect();
-    let expected = expected(truth, port, c);
+    // what is done because of a name can be told where the capture shows the name
+    let named = here.iter().any(|n| analysis.connections[*n].name().is_some());
+    let expected = expected(entry, truth, port, c, named);
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();
     let outcome = |rule, class, said, f: Option<&Finding>| {

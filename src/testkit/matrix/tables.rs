@@ -22,6 +22,11 @@ const BOUNDS: &[Bound] = &[
     Bound { rule: "RST001", precision: 0.99, recall: 0.95, pointers: false, false_claims: 0.0 },
     Bound { rule: "RST002", precision: 0.99, recall: 0.5, pointers: true, false_claims: 0.0 },
     Bound { rule: "RST003", precision: 0.99, recall: 0.3, pointers: true, false_claims: 0.0 },
+    Bound { rule: "SNI001", precision: 0.99, recall: 0.95, pointers: false, false_claims: 0.0 },
+    Bound { rule: "SNI002", precision: 0.99, recall: 0.9, pointers: true, false_claims: 0.0 },
+    Bound { rule: "SNI003", precision: 0.99, recall: 0.9, pointers: false, false_claims: 0.0 },
+    Bound { rule: "SNI004", precision: 0.99, recall: 0.9, pointers: true, false_claims: 0.0 },
+    Bound { rule: "SNI005", precision: 0.99, recall: 0.9, pointers: false, false_claims: 0.0 },
 ];
 
 impl Scores {

@@ -1,0 +1,395 @@
+//! Target against control.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use fishers_exact::fishers_exact;
+
+use super::fate::{Fate, fate};
+use super::group::{Names, network};
+use crate::base::{Span, Timestamp};
+use crate::detect::finding::{Mechanism, probability};
+use crate::detect::weights::{self as w, Weight};
+use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Level};
+use crate::measure::Summary;
+use crate::measure::stall::Silence;
+
+/// Controls are looked for within an hour (time of day moves paths and loads).
+const WITHIN: Span = Span::from_secs(3600);
+/// More connections of a kind than these add no evidence: those of one capture are not independent.
+const COUNTED: usize = 3;
+/// The most connections that one finding lists.
+const LISTED: usize = 1000;
+/// The most names of controls that one finding lists.
+const LISTED_NAMES: usize = 10;
+/// Bounds on what a hostile capture can make it look at: groups, and connections of one network. What is beyond is counted.
+const MOST_GROUPS: usize = 4096;
+const MOST_ROWS: usize = 4096;
+/// With a level of chance below this, and three on each side, a claim is confirmed (detection by Fisher's exact test).
+const CONFIRMED_P: f64 = 0.01;
+
+/// What comparing names gave.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// Findings about names.
+    pub findings: Vec<Finding>,
+    /// For findings given before, by their place: what they depend on, and how likely chance is.
+    pub keyed: BTreeMap<usize, Keyed>,
+    /// Groups and connections beyond what is looked at.
+    pub not_compared: u64,
+}
+
+/// What a finding depends on.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// The name, or the server.
+    pub on: KeyedOn,
+    /// How likely chance is.
+    pub p_value: Option<f64>,
+    /// What it was held against.
+    pub controls: Controls,
+}
+
+/// A connection in the comparison.
+struct Row<'a> {
+    n: usize,
+    s: &'a Summary,
+    fate: Fate,
+    group: &'a str,
+    network: [u8; 7],
+}
+
+/// A group of connections that met the same fate.
+type Key<'a> = (IpAddr, &'a str, Mechanism);
+
+/// Compares the names of a capture. `findings` are those about single connections.
+pub fn compare(connections: &[Summary], findings: &[Finding], names: &Names) -> Compared {
+    let mut about: BTreeMap<usize, Vec<&Finding>> = BTreeMap::new();
+    let mut resets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (n, f) in findings.iter().enumerate() {
+        for c in &f.connections {
+            about.entry(*c).or_default().push(f);
+            if f.trigger.is_some() {
+                resets.entry(*c).or_default().push(n);
+            }
+        }
+    }
+    let none = Vec::new();
+    let rows: Vec<Row<'_>> = connections
+        .iter()
+        .enumerate()
+        .filter_map(|(n, s)| {
+            let name = s.name()?;
+            let fate = fate(s, about.get(&n).unwrap_or(&none));
+            Some(Row { n, s, fate, group: names.group(name), network: network(s.server.addr) })
+        })
+        .collect();
+    let mut out = Compared::default();
+    let mut failed: BTreeMap<Key<'_>, Vec<&Row<'_>>> = BTreeMap::new();
+    let mut by_network: BTreeMap<(IpAddr, [u8; 7]), Vec<&Row<'_>>> = BTreeMap::new();
+    for row in &rows {
+        let client = row.s.client.addr;
+        let network = by_network.entry((client, row.network)).or_default();
+        if network.len() < MOST_ROWS {
+            network.push(row);
+        } else {
+            out.not_compared += 1;
+        }
+        if let (Fate::Bad(mechanism), true) = (row.fate, names.is_target(row.group)) {
+            failed.entry((client, row.group, mechanism)).or_default().push(row);
+        }
+    }
+    out.not_compared += failed.len().saturating_sub(MOST_GROUPS) as u64;
+    for ((client, group, mechanism), bad) in failed.iter().take(MOST_GROUPS) {
+        let pairing = Pairing::new(*client, group, *mechanism, bad, &by_network, names);
+        pairing.conclude(bad, &resets, connections, &mut out);
+    }
+    out
+}
+
+/// The failures of a group, and what they are held against.
+struct Pairing<'a> {
+    mechanism: Mechanism,
+    group: &'a str,
+    /// Connections of the group itself that went well.
+    well: Vec<&'a Row<'a>>,
+    /// Connections to other names that went well.
+    controls: Vec<&'a Row<'a>>,
+    /// Connections to other names that met the same fate.
+    controls_failed: Vec<&'a Row<'a>>,
+    p_value: Option<f64>,
+    interleaved: bool,
+}
+
+impl<'a> Pairing<'a> {
+    fn new(
+        client: IpAddr,
+        group: &'a str,
+        mechanism: Mechanism,
+        bad: &[&'a Row<'a>],
+        by_network: &BTreeMap<(IpAddr, [u8; 7]), Vec<&'a Row<'a>>>,
+        names: &Names,
+    ) -> Self {
+        let first = bad.iter().map(|r| r.s.started).min().unwrap_or_default();
+        let last = bad.iter().map(|r| end(r.s)).max().unwrap_or_default();
+        let mut networks: Vec<[u8; 7]> = bad.iter().map(|r| r.network).collect();
+        networks.sort_unstable();
+        networks.dedup();
+        let near = |r: &&&Row<'_>| first.since(r.s.started) < WITHIN && r.s.started.since(last) < WITHIN;
+        let rows: Vec<&Row<'_>> = networks
+            .iter()
+            .filter_map(|n| by_network.get(&(client, *n)))
+            .flatten()
+            .filter(near)
+            .copied()
+            .collect();
+        let others =
+            || rows.iter().filter(|r| r.group != group && names.may_control(r.s.name().unwrap_or_default()));
+        let well: Vec<&Row<'_>> =
+            rows.iter().filter(|r| r.group == group && r.fate == Fate::Well).copied().collect();
+        let controls: Vec<&Row<'_>> = others().filter(|r| r.fate == Fate::Well).copied().collect();
+        // what a box does to every connection for a while after it was set off says nothing of the other names: those that
+        // failed count only if they did so before the first of the group
+        let same = |r: &&&Row<'_>| matches!(r.fate, Fate::Bad(m) if m == mechanism);
+        let controls_failed: Vec<&Row<'_>> = others().filter(same).copied().collect();
+        let interleaved = controls.iter().any(|c| c.s.started >= first && c.s.started <= last);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).min(10_000);
+        let table =
+            [count(bad.len()), count(well.len()), count(controls_failed.len()), count(controls.len())];
+        let p_value = (!controls.is_empty() || !controls_failed.is_empty())
+            .then(|| fishers_exact(&table).ok().map(|p| p.greater_pvalue))
+            .flatten();
+        Self { mechanism, group, well, controls, controls_failed, p_value, interleaved }
+    }
+
+    fn controls(&self) -> Controls {
+        let mut names: Vec<String> = self
+            .controls
+            .iter()
+            .chain(&self.controls_failed)
+            .filter_map(|r| r.s.name())
+            .map(str::to_owned)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(LISTED_NAMES);
+        Controls { names, well: self.controls.len(), failed: self.controls_failed.len() }
+    }
+
+    fn keyed_on(&self, bad: usize) -> Option<KeyedOn> {
+        let (good, failed) = (self.controls.len(), self.controls_failed.len());
+        if failed == 0 && self.well.len() * 4 <= bad && (bad >= 2 && good >= 2 || good >= 3) {
+            Some(KeyedOn::Sni)
+        } else if good == 0 && failed >= 2 {
+            Some(KeyedOn::Server)
+        } else {
+            None
+        }
+    }
+
+    fn conclude(
+        &self,
+        bad: &[&Row<'_>],
+        resets: &BTreeMap<usize, Vec<usize>>,
+        connections: &[Summary],
+        out: &mut Compared,
+    ) {
+        let keyed_on = self.keyed_on(bad.len());
+        if self.mechanism == Mechanism::Reset {
+            for n in bad.iter().filter_map(|b| resets.get(&b.n)).flatten() {
+                if let Some(on) = keyed_on {
+                    out.keyed.insert(*n, Keyed { on, p_value: self.p_value, controls: self.controls() });
+                }
+            }
+            if keyed_on != Some(KeyedOn::Sni) {
+                return; // each reset is a finding already; without controls there is nothing to add
+            }
+        }
+        let evidence = self.evidence(bad);
+        let log_odds = w::NAME_PRIOR + evidence.iter().map(|e| e.log_odds).sum::<f64>();
+        let confidence = probability(log_odds);
+        if confidence < w::POSSIBLE && bad.iter().all(|r| r.s.stall.is_none()) {
+            return; // a server that closes, and nothing that makes more of it
+        }
+        // a program that says nothing, or closes, is as silent as a box that drops its words
+        let proven = match self.mechanism {
+            Mechanism::Reset => true,
+            Mechanism::Closed => false,
+            _ => bad.iter().filter(|r| r.s.stall.is_some_and(|s| s.proven)).count() * 2 > bad.len(),
+        };
+        let likely = proven
+            && confidence >= w::LIKELY
+            && keyed_on == Some(KeyedOn::Sni)
+            && bad.iter().all(|r| r.is_whole());
+        let confirmed = likely
+            && confidence >= w::CONFIRMED
+            && bad.len() >= 3
+            && self.controls.len() >= 3
+            && self.p_value.is_some_and(|p| p < CONFIRMED_P);
+        let level = match (confirmed, likely) {
+            (true, _) => Level::Confirmed,
+            (_, true) => Level::Likely,
+            _ => Level::Possible,
+        };
+        let mut frames: Vec<u64> = bad.iter().map(|r| r.deciding_frame()).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        frames.truncate(LISTED);
+        let mut list: Vec<usize> = bad.iter().map(|r| r.n).collect();
+        list.sort_unstable();
+        list.truncate(LISTED);
+        out.findings.push(Finding {
+            code: code(self.mechanism),
+            mechanism: self.mechanism,
+            family: None,
+            looks_like: None,
+            trigger: None,
+            keyed_on,
+            p_value: self.p_value,
+            controls: Some(self.controls()),
+            cap: None,
+            direction: bad[0].s.stall.map(|s| s.unheard),
+            at: connections[list[0]].started,
+            connections: list,
+            frames,
+            hops: None,
+            prior: w::NAME_PRIOR,
+            confidence,
+            level,
+            alternatives: self.alternatives(&evidence, bad),
+            evidence,
+        });
+    }
+
+    fn evidence(&self, bad: &[&Row<'_>]) -> Vec<Evidence> {
+        let frames =
+            |rows: &[&Row<'_>]| rows.iter().take(COUNTED * 4).map(|r| r.deciding_frame()).collect::<Vec<_>>();
+        let mut all = Vec::new();
+        let mut add = |weight: &Weight, times: f64, claim: String, frames: Vec<u64>| {
+            if times > 0.0 {
+                let log_odds = weight.log_odds * times;
+                all.push(Evidence { key: weight.key, claim, log_odds, frames, source: weight.source });
+            }
+        };
+        let counted = |n: usize| n.min(COUNTED) as f64;
+        let (n, group) = (bad.len(), self.group);
+        let did = what(self.mechanism);
+        let weight = if self.mechanism == Mechanism::Reset { &w::NAME_RESET } else { &w::NAME_FAILED };
+        let plural = |n: usize| if n == 1 { "connection" } else { "connections" };
+        add(
+            weight,
+            counted(n),
+            format!("{n} {} to {group} or a name under it {did}", plural(n)),
+            frames(bad),
+        );
+        let good = self.controls.len();
+        if good > 0 {
+            let claim = format!(
+                "{good} {} of the same client to the same network with other names went well",
+                plural(good)
+            );
+            add(&w::CONTROL_WELL, 1.0, claim, frames(&self.controls));
+            let claim = "there is more than one such control".to_owned();
+            add(&w::CONTROL_WELL_TOO, counted(good) - 1.0, claim, Vec::new());
+        }
+        if self.interleaved {
+            let claim = "controls went well between the failures or while they lasted".to_owned();
+            add(&w::INTERLEAVED, 1.0, claim, Vec::new());
+        } else if good == 0 && self.mechanism != Mechanism::Reset && self.mechanism != Mechanism::Closed {
+            let claim = "nothing else of the client went well on the same network meanwhile".to_owned();
+            add(&w::PATH_UNKNOWN, 1.0, claim, Vec::new());
+        }
+        let well = self.well.len();
+        let claim = format!("{well} {} to {group} on the same network went well", plural(well));
+        add(&w::NAME_WELL, counted(well), claim, frames(&self.well));
+        let failed = self.controls_failed.len();
+        let claim = format!("{failed} {} with other names on the same network {did}, too", plural(failed));
+        add(&w::CONTROL_FAILED, counted(failed), claim, frames(&self.controls_failed));
+        let partly = |r: &&&Row<'_>| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly);
+        let large = bad.iter().filter(partly).count();
+        let claim = format!("in {large} of them a part of the hello was acknowledged and the rest never");
+        add(&w::LARGE_HELLO, f64::from(u8::from(large * 2 > n)), claim, Vec::new());
+        all.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
+        all
+    }
+
+    fn alternatives(&self, evidence: &[Evidence], bad: &[&Row<'_>]) -> Vec<Alternative> {
+        let against = |key: &str| evidence.iter().find(|e| e.key == key).map_or(0.0, |e| e.log_odds);
+        let mut all = Vec::new();
+        let mut weigh = |cause, log_odds: f64, fits: String, does_not: String| {
+            all.push(Alternative { cause, log_odds, why: if log_odds < 0.0 { fits } else { does_not } });
+        };
+        let controls = match self.controls.len() {
+            0 => "no other name on the same network was asked for with success: a connection there with another name would settle it".to_owned(),
+            n => format!("{n} with other names went well on the same network"),
+        };
+        weigh(
+            "the server, its port or the way to it, whatever the name",
+            against(w::CONTROL_FAILED.key),
+            "other names on the same network fared the same".to_owned(),
+            controls,
+        );
+        let outage = "nothing shows that the path was up meanwhile".to_owned();
+        let up =
+            if self.interleaved { "others went well meanwhile" } else { "others went well before or after" };
+        if self.mechanism != Mechanism::Reset {
+            weigh("an outage, or a machine that slept", against(w::PATH_UNKNOWN.key), outage, up.to_owned());
+        }
+        if bad.iter().any(|r| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly)) {
+            let fits = "the hello fills more than a segment; a small one to the same name would settle it"
+                .to_owned();
+            weigh(
+                "a hole in the path's MTU, or a server that does not join the parts of a large hello",
+                against(w::LARGE_HELLO.key),
+                fits,
+                String::new(),
+            );
+        }
+        if matches!(self.mechanism, Mechanism::HelloMuted | Mechanism::Closed) {
+            let why = "a server that has no such name, or is overloaded, may say nothing or close; the same name from another network would tell".to_owned();
+            all.push(Alternative { cause: "the server itself", log_odds: 0.0, why });
+        }
+        all.sort_by(|a, b| a.log_odds.total_cmp(&b.log_odds));
+        all
+    }
+}
+
+impl Row<'_> {
+    /// The frame that a reader wants to see first: the hello, or what carried the request.
+    fn deciding_frame(&self) -> u64 {
+        self.s.hello_frame.or(self.s.progress.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
+    }
+
+    /// Whether the capture has all of it that a claim about silence needs.
+    fn is_whole(&self) -> bool {
+        let flows = &self.s.flows;
+        self.s.is_two_sided() && flows.to_client.missed_bytes == 0 && flows.to_server.missed_bytes == 0
+    }
+}
+
+fn end(s: &Summary) -> Timestamp {
+    s.started + s.duration
+}
+
+fn code(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::HelloDropped => "SNI001",
+        Mechanism::HelloMuted => "SNI002",
+        Mechanism::DropAfterN | Mechanism::Freeze => "SNI003",
+        Mechanism::Closed => "SNI004",
+        _ => "SNI005",
+    }
+}
+
+/// What happened to connections, after their number.
+pub(crate) fn what(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Reset => "got resets that no endpoint sent, after the name was sent",
+        Mechanism::HelloDropped => "got no acknowledgment of their hello, sent again and again",
+        Mechanism::HelloMuted => "got no answer to a hello that was acknowledged",
+        Mechanism::DropAfterN => "fell silent a few packets after their hello",
+        Mechanism::Freeze => "froze after some kilobytes of the answer",
+        Mechanism::Closed => "were closed in the place of an answer to their hello",
+        _ => "were slowed",
+    }
+}
