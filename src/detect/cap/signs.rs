@@ -1,0 +1,75 @@
+//! What the fits amount to: which of them hold, and what each sign weighs.
+
+use crate::measure::cap::Fits;
+use crate::measure::cap::policer::PolicerFit;
+use crate::measure::cap::queue::QueueFit;
+
+/// Log-likelihood that a bucket has to gain over chance, beyond what its three parameters cost (half the logarithm of
+/// the count each, as BIC has it): 10, which is 20 in units of BIC, "very strong" (Kass and Raftery 1995).
+const GAIN: f64 = 10.0;
+
+/// The least share of losses at an empty bucket, and of passes with tokens.
+const EXPLAINED: f64 = 0.75;
+const ALLOWED: f64 = 0.93;
+
+/// A policer's bucket, where one holds: losses are where it is empty, passes where it is not.
+#[allow(clippy::cast_precision_loss)] // counts of packets
+pub(super) fn bucket(f: &Fits) -> Option<&PolicerFit> {
+    let p = f.policer.as_ref()?;
+    let cost = 1.5 * (f.packets.max(2) as f64).ln();
+    (p.gain - cost > GAIN && p.replay.explained() >= EXPLAINED && p.replay.allowed() >= ALLOWED).then_some(p)
+}
+
+/// What delays beside losses say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Delay {
+    /// They are not known, or vary too much to tell.
+    Unknown,
+    /// Packets beside lost ones waited no longer than others: nothing stood in a queue.
+    Flat,
+    /// They waited about as long as a queue of that size takes.
+    Queued,
+    /// Between the two.
+    Between,
+}
+
+/// The share of the time to refill the bucket that packets beside lost ones waited: below this nothing queued, above
+/// the other it was a queue. In the router captures of Flach et al. 2016 policers have 0.07 at most, shapers 0.3 at
+/// least.
+const FLAT: f64 = 0.12;
+const QUEUED: f64 = 0.25;
+
+pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
+    let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else { return Delay::Unknown };
+    let refill = p.bucket.depth / p.interval[1];
+    let waited = (w.at_loss - w.base) / (p.bucket.depth / p.bucket.rate);
+    if waited > QUEUED && w.rank_at_loss > 0.7 {
+        Delay::Queued
+    } else if waited < FLAT && refill > 2.0 * w.noise {
+        Delay::Flat
+    } else if refill <= 2.0 * w.noise {
+        Delay::Unknown
+    } else {
+        Delay::Between
+    }
+}
+
+/// Stretches of twenty packets, at least, whose rates are compared.
+const STRETCHES: usize = 6;
+/// How much they may differ. Links whose rate varies (Wi-Fi, mobile) differ by a tenth and more; a clock by hundredths.
+const UNSTEADY: f64 = 0.03;
+/// How far the delays may be from the foretold ones, as a share of their range.
+const MISFIT: f64 = 0.2;
+/// The least share of the time in which packets waited.
+const BUSY: f64 = 0.2;
+
+/// A queue that is emptied at one steady rate, where there is one.
+pub(super) fn queue(f: &Fits) -> Option<&QueueFit> {
+    f.queue.as_ref().filter(|q| {
+        q.stretches >= STRETCHES && q.unsteady <= UNSTEADY && q.misfit <= MISFIT && q.busy >= BUSY
+    })
+}
+
+/// Bytes that pass at once before a shaper delays, from which on it is no plain link: three full packets. A plain link
+/// delays the second.
+pub(super) const BURST: f64 = 4500.0;
