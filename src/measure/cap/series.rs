@@ -183,13 +183,17 @@ fn finish(start: Timestamp, mut pieces: Vec<Piece>) -> Series {
     date_gaps(&mut pieces);
     let one_way = one_way_delays(&pieces);
     let round_trips = pieces.iter().map(|p| p.packet.delay).collect::<Vec<_>>();
-    // the queue is on the side whose delays vary more
-    let delays = match (spread(&one_way), spread(&round_trips)) {
-        (Some(o), Some(r)) if o < 2.0 * r + 0.01 => Delays::RoundTrips,
-        (Some(_), _) => Delays::OneWay,
+    // delays tell of a queue where the losses are: ways there are one-way before the point of capture, round trips behind
+    // it; without losses, of the one on the side where they vary more
+    let delays = match (before.max(behind) > 0, spread(&one_way), spread(&round_trips)) {
+        (true, ..) if side == Side::Before => Delays::OneWay,
+        (true, ..) => Delays::RoundTrips,
+        (_, Some(o), Some(r)) if o < 2.0 * r + 0.01 => Delays::RoundTrips,
+        (_, Some(_), _) => Delays::OneWay,
         _ => Delays::RoundTrips,
     };
-    let chosen = if delays == Delays::OneWay { one_way } else { round_trips };
+    let mut chosen = if delays == Delays::OneWay { one_way } else { round_trips };
+    chosen.resize(pieces.len(), f32::NAN);
     let packets = pieces
         .iter()
         .zip(chosen)
@@ -257,7 +261,28 @@ fn one_way_delays(pieces: &[Piece]) -> Vec<f32> {
     let raw = |p: &Piece| {
         if p.gap || p.tsval == 0 { f64::NAN } else { p.packet.at - ticks_to(p) * tick }
     };
-    let least = pieces.iter().map(raw).fold(f64::NAN, f64::min);
+    let drift = drift(pieces, raw);
+    let fair = |p: &Piece| raw(p) - drift * p.packet.at;
+    let least = pieces.iter().map(fair).fold(f64::NAN, f64::min);
     #[allow(clippy::cast_possible_truncation)] // seconds, to a microsecond
-    pieces.iter().map(|p| (raw(p) - least) as f32).collect()
+    pieces.iter().map(|p| (fair(p) - least) as f32).collect()
+}
+
+/// How fast two clocks may drift apart: quartz keeps 100 ppm; the double is allowed.
+const DRIFT: f64 = 2e-4;
+
+/// How fast the sender's clock drifts from the capture's: between the shortest delays of the first fifth and the last.
+fn drift(pieces: &[Piece], delay: impl Fn(&Piece) -> f64) -> f64 {
+    let end = pieces.last().map_or(0.0, |p| p.packet.at);
+    if end < 20.0 {
+        return 0.0; // too short to matter
+    }
+    let shortest = |from: f64, to: f64| {
+        let within = pieces.iter().filter(|p| (from..=to).contains(&p.packet.at));
+        within.map(|p| (delay(p), p.packet.at)).filter(|(d, _)| !d.is_nan()).min_by(|a, b| a.0.total_cmp(&b.0))
+    };
+    match (shortest(0.0, end * 0.2), shortest(end * 0.8, end)) {
+        (Some((a, from)), Some((b, to))) if to > from => ((b - a) / (to - from)).clamp(-DRIFT, DRIFT),
+        _ => 0.0,
+    }
 }
