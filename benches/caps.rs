@@ -33,8 +33,22 @@ fn main() {
     if std::env::var_os("PINCHPOINT_MISSES").is_some() {
         for o in scores.outcomes.iter().filter(|o| o.rule.starts_with("CAP")) {
             let positive = o.class == Class::Positive;
-            if positive != (o.said == Said::Claim) && (positive || o.said >= Said::Other) || o.rate.is_some_and(|r| (r - 1.0).abs() > 0.05) {
-                println!("{} {:?} {:?} {} {} seed {} {} rate {:.2?} burst {:.2?} conf {:.3}", o.rule, o.class, o.said, o.scenario, o.variant, o.seed, o.vantage, o.rate, o.burst, o.confidence);
+            if positive != (o.said == Said::Claim) && (positive || o.said >= Said::Other)
+                || o.rate.is_some_and(|r| (r - 1.0).abs() > 0.05)
+            {
+                println!(
+                    "{} {:?} {:?} {} {} seed {} {} rate {:.2?} burst {:.2?} conf {:.3}",
+                    o.rule,
+                    o.class,
+                    o.said,
+                    o.scenario,
+                    o.variant,
+                    o.seed,
+                    o.vantage,
+                    o.rate,
+                    o.burst,
+                    o.confidence
+                );
             }
         }
     }

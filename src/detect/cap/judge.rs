@@ -1,7 +1,7 @@
 //! From fits to a finding: evidence, gates, the other models as alternatives.
 
 use super::shared::Group;
-use super::signs::{self, BURST, Delay};
+use super::signs::{self, Delay};
 use crate::base::Span;
 use crate::detect::finding::probability;
 use crate::detect::weights::{self as w, Weight};
@@ -116,10 +116,10 @@ fn queued(g: &Group<'_>, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Findin
     let f = &g.fits;
     let mut case = Case { evidence: Vec::new() };
     let waited = f.waiting.as_ref().map_or(0.0, |d| d.at_loss - d.base);
-    let (per_second, depth, interval) = match (q, p) {
-        (Some(q), _) => (q.rate, q.depth, q.interval),
-        (None, Some(p)) => (p.bucket.rate, (p.bucket.depth - waited * p.bucket.rate).max(0.0), p.interval),
-        (None, None) => (0.0, 0.0, [0.0; 2]),
+    let (per_second, interval) = match (q, p) {
+        (Some(q), _) => (q.rate, q.interval),
+        (None, Some(p)) => (p.bucket.rate, p.interval),
+        (None, None) => (0.0, [0.0; 2]),
     };
     if let Some(q) = q {
         case.add(
@@ -151,8 +151,8 @@ fn queued(g: &Group<'_>, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Findin
             g.lost.clone(),
         );
     }
-    let burst = depth >= BURST;
-    if burst {
+    let burst = signs::burst(f, p, q);
+    if let Some(depth) = burst {
         case.add(
             &w::CAP_BURST_FIRST,
             format!(
@@ -162,17 +162,20 @@ fn queued(g: &Group<'_>, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Findin
             vec![],
         );
     }
-    let (code, mechanism) =
-        if burst { ("CAP002", Mechanism::Shaped) } else { ("CAP003", Mechanism::RateLimitedUnknown) };
+    let (code, mechanism) = if burst.is_some() {
+        ("CAP002", Mechanism::Shaped)
+    } else {
+        ("CAP003", Mechanism::RateLimitedUnknown)
+    };
     let mut finding = finding(g, code, mechanism, case, w::CAP_PRIOR_SHAPED);
     finding.cap = Some(Cap {
         rate_bps: per_second * 8.0,
         interval_bps: interval.map(|r| r * 8.0),
-        burst_bytes: burst.then(|| whole(depth)),
+        burst_bytes: burst.map(whole),
     });
-    finding.level = finding.level.min(if burst { Level::Likely } else { Level::Possible });
+    finding.level = finding.level.min(if burst.is_some() { Level::Likely } else { Level::Possible });
     finding.alternatives = alternatives(f, p);
-    if !burst {
+    if burst.is_none() {
         finding.alternatives.push(Alternative {
             cause: "a slow link",
             log_odds: 0.0,

@@ -12,12 +12,16 @@ const GAIN: f64 = 10.0;
 const EXPLAINED: f64 = 0.75;
 const ALLOWED: f64 = 0.93;
 
+/// Two full packets: a bucket that holds fewer is one of pauses between packets, which losses make themselves.
+const SHALLOWEST: f64 = 3000.0;
+
 /// A policer's bucket, where one holds: losses are where it is empty, passes where it is not.
 #[allow(clippy::cast_precision_loss)] // counts of packets
 pub(super) fn bucket(f: &Fits) -> Option<&PolicerFit> {
     let p = f.policer.as_ref()?;
     let cost = 1.5 * (f.packets.max(2) as f64).ln();
-    (p.gain - cost > GAIN && p.replay.explained() >= EXPLAINED && p.replay.allowed() >= ALLOWED).then_some(p)
+    let deep = p.bucket.depth >= SHALLOWEST && p.gain - cost > GAIN;
+    (deep && p.replay.explained() >= EXPLAINED && p.replay.allowed() >= ALLOWED).then_some(p)
 }
 
 /// What delays beside losses say.
@@ -72,4 +76,20 @@ pub(super) fn queue(f: &Fits) -> Option<&QueueFit> {
 
 /// Bytes that pass at once before a shaper delays, from which on it is no plain link: three full packets. A plain link
 /// delays the second.
-pub(super) const BURST: f64 = 4500.0;
+const BURST: f64 = 4500.0;
+
+/// How much worse a plain link has to foretell the delays.
+const WORSE: f64 = 1.5;
+
+/// The bytes that passed before anything waited, where a plain link cannot explain that.
+pub(super) fn burst(f: &Fits, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Option<f64> {
+    let depth = match (q, p, &f.waiting) {
+        (Some(q), ..) => q.depth.min(if q.plain_misfit > q.misfit * WORSE { f64::INFINITY } else { 0.0 }),
+        // the bucket's depth is that of burst and queue; a queue that drops only when full has its length in the delays
+        (None, Some(p), Some(w)) if w.rank_at_loss > 0.9 => {
+            p.bucket.depth - (w.at_loss - w.base) * p.bucket.rate
+        }
+        _ => 0.0,
+    };
+    (depth >= BURST).then_some(depth)
+}

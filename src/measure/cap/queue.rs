@@ -14,6 +14,8 @@ pub struct QueueFit {
     pub depth: f64,
     /// How far its delays are from those seen, as a share of the range of those.
     pub misfit: f64,
+    /// The same of a plain link, which lets no burst pass.
+    pub plain_misfit: f64,
     /// How much the rate of single stretches differs, as a share of it (median absolute deviation).
     pub unsteady: f64,
     /// Stretches that were compared for that.
@@ -106,6 +108,9 @@ struct Passage {
 /// The most packets that the fit looks at: a fit on more would be no better, and this bounds its cost.
 const ENOUGH: usize = 6000;
 
+/// Bytes that a plain link lets pass before it delays, and some: it delays the second packet.
+const PLAIN: f64 = 2500.0;
+
 /// Fits a queue; `None` where packets hardly waited, or delays are not known.
 pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
     let passages = passages(series);
@@ -126,13 +131,16 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
     let mut off: Vec<f64> = rates.iter().map(|r| (r / median - 1.0).abs()).collect();
     off.sort_unstable_by(f64::total_cmp);
     let unsteady = off[off.len() / 2];
-    let (mut least, mut rate, mut depth) = (f64::INFINITY, bytes / time, 0.0);
+    let (mut least, mut plain, mut rate, mut depth) = (f64::INFINITY, f64::INFINITY, bytes / time, 0.0);
     let first = rate;
     for r in -2..=2 {
         for d in 0..14 {
             let try_depth = if d == 0 { 0.0 } else { 1000.0 * 2f64.powi(d - 1) };
             let try_rate = first * 1.01f64.powi(r);
             let error = error(&passages, waiting.base, try_rate, try_depth);
+            if try_depth < PLAIN {
+                plain = plain.min(error);
+            }
             if error < least {
                 (least, rate, depth) = (error, try_rate, try_depth);
             }
@@ -153,6 +161,7 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
         rate,
         depth,
         misfit: least / range,
+        plain_misfit: plain / range,
         unsteady,
         stretches: stretches.len(),
         busy: (time / took.max(1e-9)).min(1.0),

@@ -207,27 +207,33 @@ fn finish(start: Timestamp, mut pieces: Vec<Piece>) -> Series {
     Series { start, packets, delays, side, losses, other_losses, unseen }
 }
 
-/// A pause longer than this parts two bursts: what is missing at the seam was the end of the first.
-const PAUSE: f64 = 0.02;
+/// How many of the last gaps between packets tell how fast they come.
+const RECENT: usize = 8;
 
-/// Gives gaps the time at which their packets would have come: between their neighbours, or, over a pause, right
-/// after the one before, as a burst that empties a bucket loses its end.
+/// Gives gaps the time at which their packets would have come: after the packet before, as far apart as those before
+/// it were, or evenly up to the one after, whichever is sooner. A burst that empties a bucket loses its end, and what
+/// is seen next is another burst.
 fn date_gaps(pieces: &mut [Piece]) {
     let mut i = 0;
-    let mut before = 0.0;
+    let (mut before, mut recent, mut n_recent) = (0.0, [0.0f64; RECENT], 0);
     while i < pieces.len() {
         if !pieces[i].gap {
+            recent[n_recent % RECENT] = pieces[i].packet.at - before;
+            n_recent += 1;
             before = pieces[i].packet.at;
             i += 1;
             continue;
         }
         let n = pieces[i..].iter().take_while(|p| p.gap).count();
-        let after = pieces[i].packet.at;
-        let room = if after - before > PAUSE { 0.0 } else { after - before };
+        let mut gaps = recent[..n_recent.min(RECENT)].to_vec();
+        gaps.sort_unstable_by(f64::total_cmp);
+        #[allow(clippy::cast_precision_loss)] // a few packets
+        let even = (pieces[i].packet.at - before) / (n + 1) as f64;
+        let apart = gaps.get(gaps.len() / 2).map_or(even, |g| g.min(even));
         for k in 0..n {
             #[allow(clippy::cast_precision_loss)] // a few packets
-            let share = (k + 1) as f64 / (n + 1) as f64;
-            pieces[i + k].packet.at = before + room * share;
+            let after = apart * (k + 1) as f64;
+            pieces[i + k].packet.at = before + after;
         }
         i += n;
     }
@@ -279,7 +285,10 @@ fn drift(pieces: &[Piece], delay: impl Fn(&Piece) -> f64) -> f64 {
     }
     let shortest = |from: f64, to: f64| {
         let within = pieces.iter().filter(|p| (from..=to).contains(&p.packet.at));
-        within.map(|p| (delay(p), p.packet.at)).filter(|(d, _)| !d.is_nan()).min_by(|a, b| a.0.total_cmp(&b.0))
+        within
+            .map(|p| (delay(p), p.packet.at))
+            .filter(|(d, _)| !d.is_nan())
+            .min_by(|a, b| a.0.total_cmp(&b.0))
     };
     match (shortest(0.0, end * 0.2), shortest(end * 0.8, end)) {
         (Some((a, from)), Some((b, to))) if to > from => ((b - a) / (to - from)).clamp(-DRIFT, DRIFT),
