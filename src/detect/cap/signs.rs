@@ -62,15 +62,17 @@ pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
 const STRETCHES: usize = 6;
 /// How much they may differ. Links whose rate varies (Wi-Fi, mobile) differ by a tenth and more; a clock by hundredths.
 const UNSTEADY: f64 = 0.03;
-/// How far the delays may be from the foretold ones, as a share of their range.
+/// How far the delays may be from the foretold ones, as a share of their range; or in packets' times.
 const MISFIT: f64 = 0.2;
+const PACKETS_OFF: f64 = 1.5;
 /// The least share of the time in which packets waited.
 const BUSY: f64 = 0.2;
 
 /// A queue that is emptied at one steady rate, where there is one.
 pub(super) fn queue(f: &Fits) -> Option<&QueueFit> {
     f.queue.as_ref().filter(|q| {
-        q.stretches >= STRETCHES && q.unsteady <= UNSTEADY && q.misfit <= MISFIT && q.busy >= BUSY
+        let fits = q.misfit <= MISFIT || q.misfit * q.range <= PACKETS_OFF * 1500.0 / q.rate;
+        q.stretches >= STRETCHES && q.unsteady <= UNSTEADY && fits && q.busy >= BUSY
     })
 }
 
@@ -78,13 +80,28 @@ pub(super) fn queue(f: &Fits) -> Option<&QueueFit> {
 /// delays the second.
 const BURST: f64 = 4500.0;
 
-/// How much worse a plain link has to foretell the delays.
-const WORSE: f64 = 1.5;
+/// How much better a burst has to foretell the delays than none: as logarithm of the errors' ratio, times the stretches
+/// that are independent; and the least ratio.
+const BETTER: f64 = 15.0;
+const LEAST_RATIO: f64 = 1.15;
+
+fn needs_burst(q: &QueueFit) -> bool {
+    let ratio = q.plain_misfit / q.misfit.max(1e-6);
+    #[allow(clippy::cast_precision_loss)] // a few hundred stretches
+    let gain = q.stretches as f64 * ratio.ln();
+    ratio >= LEAST_RATIO && gain > BETTER
+}
 
 /// The bytes that passed before anything waited, where a plain link cannot explain that.
 pub(super) fn burst(f: &Fits, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Option<f64> {
     let depth = match (q, p, &f.waiting) {
-        (Some(q), ..) => q.depth.min(if q.plain_misfit > q.misfit * WORSE { f64::INFINITY } else { 0.0 }),
+        (Some(q), ..) => {
+            if needs_burst(q) {
+                q.depth
+            } else {
+                0.0
+            }
+        }
         // the bucket's depth is that of burst and queue; a queue that drops only when full has its length in the delays
         (None, Some(p), Some(w)) if w.rank_at_loss > 0.9 => {
             p.bucket.depth - (w.at_loss - w.base) * p.bucket.rate

@@ -58,7 +58,8 @@ pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     let slack = |b: Bucket, (sizes, seconds): (f64, f64)| largest * sizes + b.rate * seconds;
     let score = |b: Bucket, exact| replay(packets, b, slack(b, exact), |_, _| {}).log_likelihood();
     let mut starts: Vec<(f64, Bucket, (f64, f64))> = Vec::new();
-    for seed in coarse(packets, base, largest) {
+    let near_base = NEAR.map(|factor| Bucket { rate: base * factor, depth: largest });
+    for seed in coarse(packets, base, largest).into_iter().chain(near_base) {
         for bucket in [seed, straighten(packets, seed, largest)] {
             starts.extend(SLACKS.map(|exact| (score(bucket, exact), bucket, exact)));
         }
@@ -107,6 +108,10 @@ fn halves(packets: &[Packet], b: Bucket, slack: f64) -> [f64; 2] {
     let whole = replay(packets, b, slack, |_, _| {}).log_likelihood() - chance(packets);
     [first, whole - first]
 }
+
+/// Rates near what passed between the losses, which is the rate where the bucket never overflowed: no grid is fine enough
+/// where losses go on for minutes.
+const NEAR: [f64; 6] = [0.97, 0.99, 1.0, 1.02, 1.06, 1.15];
 
 /// How many starts the fine search climbs from.
 const CLIMBS: usize = 4;

@@ -14,6 +14,8 @@ pub struct QueueFit {
     pub depth: f64,
     /// How far its delays are from those seen, as a share of the range of those.
     pub misfit: f64,
+    /// That range, in seconds.
+    pub range: f64,
     /// The same of a plain link, which lets no burst pass.
     pub plain_misfit: f64,
     /// How much the rate of single stretches differs, as a share of it (median absolute deviation).
@@ -161,6 +163,7 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
         rate,
         depth,
         misfit: least / range,
+        range,
         plain_misfit: plain / range,
         unsteady,
         stretches: stretches.len(),

@@ -81,7 +81,7 @@ pub struct Transfer {
 
 impl Transfer {
     /// Measures a direction; `None` where it carried too little, or nothing held it.
-    fn new(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
+    pub fn measure(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
         let half = &c.halves[direction];
         if half.new_bytes < LEAST_BYTES || half.bulk.records().is_empty() {
             return None;
@@ -130,7 +130,7 @@ impl Transfers {
     /// Measures both directions of a connection that is over.
     pub fn take(&mut self, c: &Connection, connection: usize) {
         for direction in [Direction::ToServer, Direction::ToClient] {
-            let Some(mut t) = Transfer::new(c, direction, connection) else { continue };
+            let Some(mut t) = Transfer::measure(c, direction, connection) else { continue };
             let packets = t.series.packets.len();
             if self.room >= packets {
                 self.room -= packets;
