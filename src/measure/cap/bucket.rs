@@ -63,6 +63,11 @@ pub struct Replay {
     pub full: [Tally; 2],
 }
 
+/// The least share of losses without tokens, as some have other causes, and of passes with: a policer lets nothing through
+/// without. Behind the router of Flach et al. 2016 the shares are 0.76 and 0.94 at least.
+const EXPLAINED: f64 = 0.75;
+const ALLOWED: f64 = 0.93;
+
 fn sum(t: [Tally; 2]) -> Tally {
     Tally { lost: t[0].lost + t[1].lost, passed: t[0].passed + t[1].passed }
 }
@@ -75,6 +80,11 @@ impl Replay {
             return f64::NEG_INFINITY;
         }
         self.empty.into_iter().chain(self.edge).chain(self.full).map(Tally::log_likelihood).sum()
+    }
+
+    /// Whether it is a policer's: nearly all losses without tokens, nearly all passes with.
+    pub fn holds(&self) -> bool {
+        self.explained() >= EXPLAINED && self.allowed() >= ALLOWED
     }
 
     /// Losses when there were clearly too few tokens, when it was close, and when there were tokens to spare.

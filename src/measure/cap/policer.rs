@@ -56,21 +56,39 @@ pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     let largest = packets.iter().map(|p| f64::from(p.bytes)).fold(0.0, f64::max);
     let null = chance(packets);
     let slack = |b: Bucket, (sizes, seconds): (f64, f64)| largest * sizes + b.rate * seconds;
-    let score = |b: Bucket, exact| replay(packets, b, slack(b, exact), |_, _| {}).log_likelihood();
-    let mut starts: Vec<(f64, Bucket, (f64, f64))> = Vec::new();
+    let replay_of = |b: Bucket, exact| replay(packets, b, slack(b, exact), |_, _| {});
+    let score = |b: Bucket, exact| {
+        if b.depth < largest * SHALLOWEST { f64::NEG_INFINITY } else { replay_of(b, exact).log_likelihood() }
+    };
+    // what a packet more or less makes of the rate over the whole time
+    let grain = largest / (took * base);
+    let [exact, wide] = SLACKS;
+    let mut starts: Vec<(f64, Bucket)> = Vec::new();
     let near_base = NEAR.map(|factor| Bucket { rate: base * factor, depth: largest });
     for seed in coarse(packets, base, largest).into_iter().chain(near_base) {
         for bucket in [seed, straighten(packets, seed, largest)] {
-            starts.extend(SLACKS.map(|exact| (score(bucket, exact), bucket, exact)));
+            starts.push((score(bucket, wide).max(score(bucket, exact)), bucket));
         }
     }
     starts.sort_by(|a, b| b.0.total_cmp(&a.0));
-    starts.truncate(CLIMBS);
-    let climbed = starts.into_iter().map(|(_, from, exact)| {
-        let bucket = climb(from, &|b| score(b, exact));
-        (score(bucket, exact), bucket, exact)
+    let mut apart: Vec<Bucket> = Vec::new();
+    for (_, start) in starts {
+        let near =
+            |b: &Bucket| (b.rate / start.rate).ln().abs() < 0.004 && (b.depth / start.depth).ln().abs() < 0.1;
+        if apart.len() < CLIMBS && !apart.iter().any(near) {
+            apart.push(start);
+        }
+    }
+    let climbed = apart.into_iter().flat_map(|from| {
+        let loose = climb(from, grain, &|b| score(b, wide));
+        let tight = [from, loose].map(|b| climb(b, grain, &|b| score(b, exact)));
+        [(loose, wide), (tight[0], exact), (tight[1], exact)]
     });
-    let (best, bucket, exact) = climbed.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let scored = climbed.map(|(b, exact)| {
+        let r = replay_of(b, exact);
+        ((r.holds(), score(b, exact)), b, exact)
+    });
+    let ((_, best), bucket, exact) = scored.max_by(|a, b| a.0.0.cmp(&b.0.0).then(a.0.1.total_cmp(&b.0.1)))?;
     let (bucket, mut interval) = plateau(bucket, best, &|b| score(b, exact));
     let slack = slack(bucket, exact);
     let replay = replay(packets, bucket, slack, |_, _| {});
@@ -112,6 +130,10 @@ fn halves(packets: &[Packet], b: Bucket, slack: f64) -> [f64; 2] {
 /// Rates near what passed between the losses, which is the rate where the bucket never overflowed: no grid is fine enough
 /// where losses go on for minutes.
 const NEAR: [f64; 6] = [0.97, 0.99, 1.0, 1.02, 1.06, 1.15];
+
+/// Full packets that a bucket holds at least: one that holds fewer is one of pauses between packets, which losses make
+/// themselves.
+const SHALLOWEST: f64 = 2.0;
 
 /// How many starts the fine search climbs from.
 const CLIMBS: usize = 4;
@@ -254,7 +276,7 @@ fn straighten(packets: &[Packet], from: Bucket, largest: f64) -> Bucket {
 }
 
 /// Climbs from a bucket to the best near it.
-fn climb(from: Bucket, score: &impl Fn(Bucket) -> f64) -> Bucket {
+fn climb(from: Bucket, grain: f64, score: &impl Fn(Bucket) -> f64) -> Bucket {
     let mut best = (score(from), from);
     let consider = |b: Bucket, best: &mut (f64, Bucket)| {
         let s = score(b);
@@ -262,8 +284,9 @@ fn climb(from: Bucket, score: &impl Fn(Bucket) -> f64) -> Bucket {
             *best = (s, b);
         }
     };
-    for (rate, depth) in [(1.008f64, 1.1f64), (1.003, 1.04), (1.001, 1.015), (1.0004, 1.006)] {
+    for (grains, depth) in [(64.0, 1.1f64), (16.0, 1.04), (4.0, 1.015), (1.0, 1.006)] {
         let around = best.1;
+        let rate = 1.0 + (grain * grains).clamp(0.0001, 0.01);
         for n in [-2, -1, 1, 2] {
             consider(Bucket { rate: around.rate * rate.powi(n), ..around }, &mut best);
         }
