@@ -14,6 +14,11 @@ use crate::measure::cap::queue::QueueFit;
 const CLAIM_LOSSES: usize = 15;
 const CONFIRM_LOSSES: usize = 30;
 
+/// With fewer losses explained than this it takes more than this gain for a claim: a queue beside other losses looks like a
+/// deep bucket (simulated links with managed queues).
+const STRAY: f64 = 0.9;
+const STRAY_GAIN: f64 = 150.0;
+
 /// What is said of a group of transfers.
 pub(super) fn judge(g: &Group<'_>) -> Option<Finding> {
     let f = &g.fits;
@@ -92,7 +97,7 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
             vec![],
         );
     }
-    if p.replay.explained() < 0.9 {
+    if p.replay.explained() < STRAY {
         let stray = (1.0 - p.replay.explained()) * 100.0;
         case.add(&w::CAP_STRAY_LOSSES, format!("{stray:.0}% of the losses came when it had tokens"), vec![]);
     }
@@ -104,6 +109,7 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
     });
     let gate = match f.losses {
         n if n < CLAIM_LOSSES => Level::Possible,
+        _ if p.replay.explained() < STRAY && p.gain < STRAY_GAIN => Level::Possible,
         n if n < CONFIRM_LOSSES || first <= 0.0 || second <= 0.0 => Level::Likely,
         _ => Level::Confirmed,
     };

@@ -38,13 +38,20 @@ const QUEUED: f64 = 0.25;
 /// 0.84 at most with the router's policers, 0.88 and more with its shapers that drop.
 const LONGEST: f64 = 0.9;
 
+/// Seconds that clocks and timestamps blur.
+const TICKS: f64 = 0.002;
+/// The least share of packets that came much sooner after the one before than the rate allows, where they are captured
+/// behind the box: a link of that rate spaces them, a policer lets bursts through.
+const FASTER: f64 = 0.02;
+
 pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
     let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else { return Delay::Unknown };
     let refill = p.bucket.depth / p.interval[1];
     let waited = (w.at_loss - w.base) / (p.bucket.depth / p.bucket.rate);
+    let longest = w.rank_at_loss >= LONGEST && w.at_loss - w.median > w.noise / 2.0 + TICKS;
     if waited > QUEUED && w.rank_at_loss > 0.7 {
         Delay::Queued
-    } else if waited < FLAT && refill > 2.0 * w.noise && w.rank_at_loss < LONGEST {
+    } else if waited < FLAT && refill > 2.0 * w.noise && !longest && f.faster >= FASTER {
         Delay::Flat
     } else if refill <= 2.0 * w.noise {
         Delay::Unknown

@@ -30,9 +30,15 @@ pub struct Fits {
     pub window_full: f64,
     /// Share of the packets that were sent with nothing in flight.
     pub alone: f64,
+    /// Share of the packets that came in less than [`FASTER`] of the time that the fitted rate takes for one; 1 where they
+    /// were captured before anything could space them.
+    pub faster: f64,
     /// Seconds from the first packet to the last.
     pub seconds: f64,
 }
+
+/// See [`Fits::faster`].
+const FASTER: f64 = 0.7;
 
 impl Fits {
     /// Fits all models.
@@ -43,10 +49,21 @@ impl Fits {
             packets.iter().filter(|p| of(p)).count() as f64 / packets.len().max(1) as f64
         };
         let waiting = queue::waiting(series);
+        let policer = policer::fit(packets);
+        let faster = match &policer {
+            Some(p) if series.side == Side::Before => {
+                let passed: Vec<&Packet> = packets.iter().filter(|p| !p.lost).collect();
+                let soon =
+                    |w: &&[&Packet]| w[1].at - w[0].at < FASTER * f64::from(w[1].bytes) / p.bucket.rate;
+                passed.windows(2).filter(soon).count() as f64 / passed.len().max(1) as f64
+            }
+            _ => 1.0,
+        };
         Self {
+            faster,
             queue: waiting.as_ref().and_then(|w| queue::fit(series, w)),
             waiting,
-            policer: policer::fit(packets),
+            policer,
             packets: packets.len(),
             losses: series.losses,
             window_full: share(|p| p.window_full),
