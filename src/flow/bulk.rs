@@ -98,14 +98,9 @@ impl Bulk {
         &self.records
     }
 
-    /// Whether the receiver said that what begins at `seq` came twice.
-    pub fn is_needless(&self, seq: u32) -> bool {
-        self.needless.contains(&seq)
-    }
-
-    /// Whether the receiver said of anything that it came twice.
-    pub fn has_needless(&self) -> bool {
-        !self.needless.is_empty()
+    /// Offsets, modulo 2³², at which the receiver said that something came twice.
+    pub fn needless(&self) -> &[u32] {
+        &self.needless
     }
 
     /// Takes a data segment; `room` is what is left for all connections.
@@ -181,5 +176,60 @@ impl Bulk {
             }
             self.cursor += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::SEGMENT;
+    use super::*;
+
+    fn sent(bulk: &mut Bulk, ms: i64, start: i64, next: i64, arrival: Arrival) {
+        let s = Segment { at: Timestamp::from_ns(ms * 1_000_000), len: 1000, ..SEGMENT };
+        let what = Sent { start, next, arrival, ip_header: 20, acked: 1, window: 60_000 };
+        bulk.sent(&s, &what, &mut 100);
+    }
+
+    fn delays(bulk: &Bulk) -> Vec<Option<u32>> {
+        bulk.records().iter().map(|r| (r.delay_us != NO_DELAY).then_some(r.delay_us / 1000)).collect()
+    }
+
+    #[test]
+    fn an_acknowledgment_dates_what_it_reaches_first() {
+        let mut bulk = Bulk::default();
+        for i in 0..3 {
+            sent(&mut bulk, i, 1 + i * 1000, 1 + i * 1000, Arrival::New);
+        }
+        bulk.acknowledged(Timestamp::from_ns(50_000_000), 2001, None);
+        assert_eq!(delays(&bulk), [Some(50), Some(49), None]);
+    }
+
+    #[test]
+    fn sack_dates_what_came_and_not_what_is_missing() {
+        let mut bulk = Bulk::default();
+        for i in 0..3 {
+            sent(&mut bulk, i, 1 + i * 1000, 1 + i * 1000, Arrival::New);
+        }
+        bulk.acknowledged(Timestamp::from_ns(50_000_000), 1, Some((1001, 3001)));
+        bulk.acknowledged(Timestamp::from_ns(90_000_000), 3001, None);
+        assert_eq!(delays(&bulk), [None, Some(49), Some(48)], "the first came by a retransmission");
+        bulk.acknowledged(Timestamp::from_ns(95_000_000), 3001, Some((1, 1001)));
+        assert_eq!(bulk.needless(), [1]);
+    }
+
+    #[test]
+    fn a_jump_leaves_a_gap_and_the_room_is_kept() {
+        let mut bulk = Bulk::default();
+        sent(&mut bulk, 0, 1, 1, Arrival::New);
+        sent(&mut bulk, 1, 3001, 1001, Arrival::New);
+        let kinds: Vec<Passing> = bulk.records().iter().map(|r| r.kind).collect();
+        assert_eq!(kinds, [Passing::New, Passing::Gap, Passing::New]);
+        assert_eq!((bulk.records()[1].seq, bulk.records()[1].len), (1001, 2000));
+        let mut none = 1;
+        let s = Segment { len: 1000, ..SEGMENT };
+        let what =
+            Sent { start: 4001, next: 4001, arrival: Arrival::New, ip_header: 20, acked: 1, window: 0 };
+        bulk.sent(&s, &what, &mut none);
+        assert_eq!((bulk.records().len(), bulk.not_kept), (3, 1));
     }
 }

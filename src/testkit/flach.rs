@@ -56,6 +56,7 @@ pub fn verdict(packets: &[Packet]) -> Verdict {
     }
 }
 
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // counts and round trips
 fn once(packets: &[Packet], cutoff: usize) -> Verdict {
     let payload = |p: &Packet| (f64::from(p.bytes) - HEADERS).max(0.0);
     let losses: Vec<usize> = (0..packets.len()).filter(|i| packets[*i].lost).collect();

@@ -37,6 +37,11 @@ const RATES: i32 = 80;
 /// The step between them.
 const RATE_STEP: f64 = 1.02;
 
+/// Packets up to which the coarse search is fine enough to say that there is nothing.
+const SHORT: usize = 2000;
+/// The gain over chance below which the coarse search ends it.
+const HOPELESS: f64 = 2.0;
+
 /// How many of the coarse search's best are looked at closely.
 const SEEDS: usize = 6;
 
@@ -65,7 +70,7 @@ pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     let [exact, wide] = SLACKS;
     let mut starts: Vec<(f64, Bucket)> = Vec::new();
     let near_base = NEAR.map(|factor| Bucket { rate: base * factor, depth: largest });
-    for seed in coarse(packets, base, largest).into_iter().chain(near_base) {
+    for seed in coarse(packets, base, largest)?.into_iter().chain(near_base) {
         for bucket in [seed, straighten(packets, seed, largest)] {
             starts.push((score(bucket, wide).max(score(bucket, exact)), bucket));
         }
@@ -173,11 +178,12 @@ fn plateau(best: Bucket, top: f64, score: &impl Fn(Bucket) -> f64) -> (Bucket, [
     (bucket, [lowest.rate, highest.rate])
 }
 
-/// The best few buckets, one rate after the other, by packets merged into runs of one outcome.
+/// The best few buckets, one rate after the other, by packets merged into runs of one outcome; `None` where none of them
+/// is better than chance.
 ///
 /// At a given rate the bytes that a bucket has given out and not yet got back follow from the packets alone. Losses
 /// of a policer all come where that debt is as large as the bucket is deep: their median is the depth.
-fn coarse(packets: &[Packet], base: f64, largest: f64) -> Vec<Bucket> {
+fn coarse(packets: &[Packet], base: f64, largest: f64) -> Option<Vec<Bucket>> {
     let merged = merged(packets);
     let mut all: Vec<(f64, Bucket)> = Vec::new();
     let mut debts: Vec<f64> = Vec::new();
@@ -195,6 +201,9 @@ fn coarse(packets: &[Packet], base: f64, largest: f64) -> Vec<Bucket> {
                 debt += f64::from(p.bytes);
             }
         }
+        if debts.is_empty() {
+            break; // the first loss comes later than the coarse search looks
+        }
         debts.sort_unstable_by(f64::total_cmp);
         for part in [10, 50, 90] {
             let depth = debts[(debts.len() - 1) * part / 100] + largest;
@@ -203,6 +212,10 @@ fn coarse(packets: &[Packet], base: f64, largest: f64) -> Vec<Bucket> {
         }
     }
     all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let hopeless = packets.len() < SHORT && all.first().is_some_and(|(s, _)| s - chance(&merged) < HOPELESS);
+    if hopeless {
+        return None;
+    }
     let mut seeds: Vec<Bucket> = Vec::new();
     for (_, b) in all {
         let near = |s: &Bucket| (s.rate / b.rate).ln().abs() < 0.07 && (s.depth / b.depth).ln().abs() < 0.4;
@@ -213,7 +226,7 @@ fn coarse(packets: &[Packet], base: f64, largest: f64) -> Vec<Bucket> {
             }
         }
     }
-    seeds
+    Some(seeds)
 }
 
 /// Runs of packets of one outcome within a millisecond, as one packet each.
@@ -296,4 +309,69 @@ fn climb(from: Bucket, grain: f64, score: &impl Fn(Bucket) -> f64) -> Bucket {
         }
     }
     best.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bursts of `burst` full packets every `every` seconds into a bucket; packets between are lost at random if `lost` says so.
+    fn bursts(
+        n: usize,
+        burst: usize,
+        every: f64,
+        bucket: Option<Bucket>,
+        mut lost: impl FnMut(usize) -> bool,
+    ) -> Vec<Packet> {
+        let (mut tokens, mut then) = (bucket.map_or(0.0, |b| b.depth), 0.0);
+        (0..n)
+            .map(|i| {
+                #[allow(clippy::cast_precision_loss)] // a few packets
+                let at = (i / burst) as f64 * every + (i % burst) as f64 * 1e-4;
+                let dropped = bucket.is_some_and(|b| {
+                    tokens = (tokens + b.rate * (at - then)).min(b.depth);
+                    then = at;
+                    let out = tokens < 1500.0;
+                    tokens -= if out { 0.0 } else { 1500.0 };
+                    out
+                });
+                let lost = dropped || lost(i);
+                Packet { at, bytes: 1500.0, delay: 0.05, frame: 0, lost, window_full: false, alone: false }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_bucket_is_found_again() {
+        for (rate, depth) in [(62_500.0, 16_000.0), (250_000.0, 40_000.0), (1_250_000.0, 150_000.0)] {
+            let bucket = Bucket { rate, depth };
+            // a tenth more than it lets through, in bursts that grow with it
+            let every = 12.0 * 1500.0 / (rate * 1.1);
+            let f = fit(&bursts(3000, 12, every, Some(bucket), |_| false)).unwrap();
+            assert!((f.bucket.rate / rate - 1.0).abs() < 0.01, "{bucket:?}: {:?}", f.bucket);
+            assert!((f.bucket.depth / depth).ln().abs() < 0.2, "{bucket:?}: {:?}", f.bucket);
+            assert!(f.interval[0] <= rate && rate <= f.interval[1], "{bucket:?}: {:?}", f.interval);
+            assert!(f.gain > 100.0 && f.replay.holds());
+        }
+    }
+
+    #[test]
+    fn losses_at_random_are_no_bucket() {
+        for seed in 1..20u64 {
+            let mut state = seed;
+            let random = |_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state >> 33 < (1 << 31) / 30
+            };
+            let f = fit(&bursts(3000, 12, 0.05, None, random));
+            assert!(f.is_none_or(|f| f.gain < 10.0), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_say_is_none() {
+        assert_eq!(fit(&[]), None);
+        assert_eq!(fit(&bursts(500, 10, 0.1, None, |i| i % 100 == 0)), None, "five losses");
+        assert_eq!(fit(&bursts(500, 500, 0.1, None, |_| true)), None, "nothing passed");
+    }
 }

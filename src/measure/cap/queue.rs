@@ -110,6 +110,9 @@ struct Passage {
 /// The most packets that the fit looks at: a fit on more would be no better, and this bounds its cost.
 const ENOUGH: usize = 6000;
 
+/// How much the rates of stretches differ at least where the rate varies.
+const VARIES: f64 = 0.15;
+
 /// Bytes that a plain link lets pass before it delays, and some: it delays the second packet.
 const PLAIN: f64 = 2500.0;
 
@@ -133,6 +136,21 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
     let mut off: Vec<f64> = rates.iter().map(|r| (r / median - 1.0).abs()).collect();
     off.sort_unstable_by(f64::total_cmp);
     let unsteady = off[off.len() / 2];
+    if unsteady > VARIES {
+        // no queue that is emptied at one rate: not worth the search
+        let nothing = f64::INFINITY;
+        return Some(QueueFit {
+            rate: bytes / time,
+            depth: 0.0,
+            misfit: nothing,
+            range,
+            plain_misfit: nothing,
+            unsteady,
+            stretches: stretches.len(),
+            busy: 0.0,
+            interval: [0.0; 2],
+        });
+    }
     let (mut least, mut plain, mut rate, mut depth) = (f64::INFINITY, f64::INFINITY, bytes / time, 0.0);
     let first = rate;
     for r in -2..=2 {

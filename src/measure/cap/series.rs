@@ -7,6 +7,12 @@ use crate::flow::bulk::{NO_DELAY, Passing, Record};
 /// A gap of more packets than this is no loss of the path but a hole in the capture.
 const WIDEST_GAP: u32 = 256;
 
+/// A segment that claims to be longer was put together by nobody: it is not cut.
+const LONGEST: u32 = 1 << 18;
+
+/// The most packets that a series has.
+const MOST: usize = 1 << 17;
+
 /// One packet on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Packet {
@@ -93,7 +99,9 @@ impl Series {
         let rtt = half.rtt.shortest().or(c.halves[direction.reversed()].rtt.shortest());
         let rtt = rtt.map_or(0.0, Span::secs_f64);
         let mut pieces = pieces(half.bulk.records(), mss);
-        mark(&mut pieces, rtt, |seq| half.bulk.has_needless() && half.bulk.is_needless(seq));
+        let mut needless = half.bulk.needless().to_vec();
+        needless.sort_unstable();
+        mark(&mut pieces, rtt, |seq| needless.binary_search(&seq).is_ok());
         finish(half.bulk.records().first().map_or(c.started, |r| r.at), pieces)
     }
 }
@@ -112,8 +120,9 @@ fn pieces(records: &[Record], mss: u32) -> Vec<Piece> {
         }
         let gap = r.kind == Passing::Gap;
         let mut left = if gap && r.len / mss > WIDEST_GAP { 0 } else { r.len };
-        while left > 0 {
-            let len = left.min(mss);
+        let most = if r.len > LONGEST { r.len } else { mss };
+        while left > 0 && pieces.len() < MOST {
+            let len = left.min(most);
             left -= len;
             let end = start + i64::from(len);
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
