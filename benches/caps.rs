@@ -27,7 +27,7 @@ fn main() {
     match std::env::var_os("PINCHPOINT_CAPTURES") {
         Some(folder) => beside_the_reference(Path::new(&folder)),
         None => {
-            println!("PINCHPOINT_CAPTURES names no folder of captures: nothing is set beside the reference")
+            println!("PINCHPOINT_CAPTURES names no folder of captures: nothing is set beside the reference");
         }
     }
     if std::env::var_os("PINCHPOINT_ONLY_CAPTURES").is_none() {

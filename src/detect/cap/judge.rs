@@ -14,10 +14,12 @@ use crate::measure::cap::queue::QueueFit;
 const CLAIM_LOSSES: usize = 15;
 const CONFIRM_LOSSES: usize = 30;
 
+/// The share of unexplained losses that counts against it: a tenth.
+const STRAY: f64 = 0.9;
 /// With fewer losses explained than this it takes more than this gain for a claim: a queue beside other losses looks like a
 /// deep bucket (simulated links with managed queues).
-const STRAY: f64 = 0.9;
-const STRAY_GAIN: f64 = 150.0;
+const FEW: f64 = 0.83;
+const FEW_GAIN: f64 = 150.0;
 
 /// What is said of a group of transfers.
 pub(super) fn judge(g: &Group<'_>) -> Option<Finding> {
@@ -109,7 +111,7 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
     });
     let gate = match f.losses {
         n if n < CLAIM_LOSSES => Level::Possible,
-        _ if p.replay.explained() < STRAY && p.gain < STRAY_GAIN => Level::Possible,
+        _ if p.replay.explained() < FEW && p.gain < FEW_GAIN => Level::Possible,
         n if n < CONFIRM_LOSSES || first <= 0.0 || second <= 0.0 => Level::Likely,
         _ => Level::Confirmed,
     };

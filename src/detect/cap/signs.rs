@@ -98,7 +98,6 @@ fn needs_burst(q: &QueueFit) -> bool {
 pub(super) fn burst(f: &Fits, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Option<f64> {
     let depth = match (q, p, &f.waiting) {
         (Some(q), ..) if needs_burst(q) => q.depth,
-        (Some(_), ..) => 0.0,
         // the bucket's depth is that of burst and queue; a queue that drops only when full has its length in the delays
         (None, Some(p), Some(w)) if w.rank_at_loss > 0.9 => {
             p.bucket.depth - (w.at_loss - w.base) * p.bucket.rate
