@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::Timestamp;
+use crate::base::{Direction, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
+use crate::detect::cap;
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
@@ -17,6 +18,7 @@ use crate::flow::table::{FlowTable, Limits};
 use crate::flow::udp::Datagram;
 use crate::flow::{Segment, Stage};
 use crate::measure::Summary;
+use crate::measure::cap::{Transfer, Transfers};
 use crate::measure::datagrams::{Datagrams, Rows};
 use crate::wire::{Packet, Payload, Stop, decode, dns};
 
@@ -44,6 +46,8 @@ pub struct Analysis {
     pub findings: Vec<Finding>,
     /// What went over UDP: QUIC connections, other flows of the web's ports.
     pub udp: Rows,
+    /// What was measured of transfers that something may have capped; their packets are gone.
+    pub transfers: Vec<Transfer>,
 }
 
 /// Packets and bytes, and what became of them.
@@ -91,6 +95,10 @@ pub struct Counts {
     pub connections_forgotten: u64,
     /// Groups of names and connections beyond what is compared.
     pub not_compared: u64,
+    /// Packets of transfers that were not kept for looking at their rate, as too many were.
+    pub packets_not_kept: u64,
+    /// Transfers that could not be tried as sharing a bucket with others, as too many packets were kept already.
+    pub transfers_not_grouped: u64,
     /// Packets that the capture says it lost between frames (`epb_dropcount`).
     pub dropped_between: u64,
 }
@@ -116,11 +124,16 @@ struct Collected {
     summaries: Vec<Summary>,
     cases: Vec<Case>,
     servers: Servers,
+    transfers: Transfers,
+    packets_not_kept: u64,
 }
 
 impl Collected {
     fn take(&mut self, c: &Connection, seen_until: Timestamp) {
         self.servers.learn(c);
+        let unkept = |d: Direction| c.halves[d].bulk.not_kept;
+        self.packets_not_kept += unkept(Direction::ToServer) + unkept(Direction::ToClient);
+        self.transfers.take(c, self.summaries.len());
         self.cases.extend(Case::new(c, self.summaries.len()));
         self.summaries.push(Summary::new(c, seen_until));
     }
@@ -213,9 +226,17 @@ impl Analyzer {
         self.counts.fragments_incomplete = self.defrag.incomplete;
         self.counts.connections_evicted = self.table.evicted;
         self.counts.connections_forgotten = self.table.forgotten();
-        let Collected { summaries, mut cases, servers } = self.collected;
+        let Collected {
+            summaries,
+            mut cases,
+            servers,
+            transfers: Transfers { list: mut transfers, not_grouped, .. },
+            packets_not_kept,
+        } = self.collected;
+        self.counts.packets_not_kept = packets_not_kept;
+        self.counts.transfers_not_grouped = not_grouped;
         let keys = solve_keys(&cases);
-        let connections = in_order(summaries, &mut cases);
+        let connections = in_order(summaries, &mut cases, &mut transfers);
         let mut verdicts: Vec<_> = connections.iter().map(without_resets).collect();
         let mut findings = Vec::new();
         for case in &cases {
@@ -226,6 +247,7 @@ impl Analyzer {
             verdicts[finding.connections[0]] = verdict_of(&finding);
             findings.push(finding);
         }
+        findings.extend(cap::find(&mut transfers));
         let compared = compare(&connections, &findings, &self.names);
         self.counts.not_compared = compared.not_compared;
         for (n, keyed) in compared.keyed {
@@ -242,18 +264,22 @@ impl Analyzer {
                 .then(b.confidence.total_cmp(&a.confidence))
                 .then(a.frames.first().cmp(&b.frames.first()))
         });
-        Analysis { files, counts: self.counts, connections, verdicts, findings, udp: self.datagrams.finish() }
+        let udp = self.datagrams.finish();
+        Analysis { files, counts: self.counts, connections, verdicts, findings, udp, transfers }
     }
 }
 
-/// Sorts the rows by first frame where they lie, and points the cases to their new places.
-fn in_order(mut summaries: Vec<Summary>, cases: &mut [Case]) -> Vec<Summary> {
+/// Sorts the rows by first frame where they lie, and points cases and transfers to their new places.
+fn in_order(mut summaries: Vec<Summary>, cases: &mut [Case], transfers: &mut [Transfer]) -> Vec<Summary> {
     let key = |s: &Summary| (s.first_frame, s.stream);
-    let keys: Vec<(u64, u64)> = cases.iter().map(|c| key(&summaries[c.connection])).collect();
+    let all = || cases.iter().map(|c| c.connection).chain(transfers.iter().map(|t| t.connection));
+    let keys: Vec<(u64, u64)> = all().map(|place| key(&summaries[place])).collect();
     summaries.sort_unstable_by_key(key); // no two connections begin with one frame
-    for (case, wanted) in cases.iter_mut().zip(keys) {
-        if let Ok(place) = summaries.binary_search_by_key(&wanted, key) {
-            case.connection = place;
+    let places =
+        cases.iter_mut().map(|c| &mut c.connection).chain(transfers.iter_mut().map(|t| &mut t.connection));
+    for (place, wanted) in places.zip(keys) {
+        if let Ok(now) = summaries.binary_search_by_key(&wanted, key) {
+            *place = now;
         }
     }
     cases.sort_unstable_by_key(|c| c.connection);

@@ -59,8 +59,11 @@ fn several_clients_that_vanish_beside_others_that_end_well_are_a_claim() {
     let a = analysis(&[vanishing(0), well(1, "example.org"), vanishing(2), well(3, "example.org")]);
     let verdicts: Vec<Verdict> = a.verdicts.iter().map(|(v, _)| *v).collect();
     assert_eq!(verdicts, [Verdict::Interfered, Verdict::Clean, Verdict::Interfered, Verdict::Clean]);
-    assert_eq!(a.findings.len(), 2);
-    for f in &a.findings {
+    let (resets, names): (Vec<_>, Vec<_>) = a.findings.iter().partition(|f| f.code == "RST003");
+    assert_eq!((resets.len(), names.len()), (2, 1));
+    // one name vanishes and another on the same server does not
+    assert_eq!((names[0].code, names[0].connections.len()), ("SNI005", 2));
+    for f in resets {
         assert_eq!((f.code, f.level, f.direction), ("RST003", Level::Likely, Some(ToClient)));
         assert!(f.frames.is_empty(), "the packet is not in this capture");
         assert!(f.evidence[0].frames.len() == 2);

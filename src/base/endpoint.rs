@@ -22,7 +22,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// The way a packet goes within its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// Sent by the client: the side that opened the connection.
     ToServer,

@@ -3,6 +3,7 @@
 //! A detector turns what the rooms below have measured into [`finding::Evidence`]: a claim in words, the packets, a
 //! weight with its source. A verdict is the sum, with a prior and with gates that cap it.
 
+pub mod cap;
 pub mod finding;
 pub mod name;
 pub mod registry;

@@ -73,6 +73,34 @@ pub static RULES: &[Rule] = &[
         kind: "sni_interference",
         page: include_str!("../../docs/detectors/name-reset.md"),
     },
+    Rule {
+        code: "SNI006",
+        name: "name-throttled",
+        summary: "a cap that connections with one name have and others have not",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/name-throttled.md"),
+    },
+    Rule {
+        code: "CAP001",
+        name: "policed",
+        summary: "a rate held by dropping what exceeds it",
+        kind: "bandwidth_cap",
+        page: include_str!("../../docs/detectors/policed.md"),
+    },
+    Rule {
+        code: "CAP002",
+        name: "shaped",
+        summary: "a rate held by delaying what exceeds it",
+        kind: "bandwidth_cap",
+        page: include_str!("../../docs/detectors/shaped.md"),
+    },
+    Rule {
+        code: "CAP003",
+        name: "rate-limited",
+        summary: "a rate held by a box, or a link, that cannot be told",
+        kind: "bandwidth_cap",
+        page: include_str!("../../docs/detectors/rate-limited.md"),
+    },
 ];
 
 /// The rule with this code or name, in any case.

@@ -51,6 +51,11 @@ pub const HEADER_CAP_TO_CLIENT: f64 = 4.0;
 /// The same for packets to the server: no load balancer stands in front of a client.
 pub const HEADER_CAP_TO_SERVER: f64 = 5.0;
 
+/// Log-odds that a lossy transfer is policed before anything of it is known: 7% of those that Flach et al. 2016 saw.
+pub const CAP_PRIOR_POLICED: f64 = -2.6;
+/// The same for a shaper: 1.5% of transfers showed one with a burst (Flach et al. 2016).
+pub const CAP_PRIOR_SHAPED: f64 = -4.2;
+
 weights! {
     /// The keyed generator made it.
     KEYED_GENERATOR = 9.0, true, "Ablove et al. 2026; 141 of 141 public resets of the device, 0 of 8,979 others";
@@ -168,6 +173,32 @@ weights! {
     PATH_UNKNOWN = -2.0, false, "an outage or a sleeping machine is silent, too";
     /// Against: the hello fills more than a segment, and a part of it was acknowledged.
     LARGE_HELLO = -2.5, false, "tldr.fail: post-quantum hellos of two segments meet holes in the path's MTU and servers that do not join them";
+    /// CAP001: losses come when a token bucket is empty.
+    CAP_LOST_AT_EMPTY = 5.0, true, "model comparison on the same packets; Flach et al. 2016: a policer loses what finds no tokens";
+    /// CAP001: what passed had tokens.
+    CAP_PASSED_WITH_TOKENS = 1.0, false, "Flach et al. 2016; router captures: 97% and more behind policers";
+    /// CAP001: packets beside lost ones did not wait.
+    CAP_DELAY_FLAT = 3.0, true, "Flach et al. 2016: a policer does not queue; router captures: 7% of a queue's delay at most";
+    /// CAP001: both halves of the losses fit the bucket.
+    CAP_HALVES_AGREE = 1.0, false, "a chance pattern does not hold twice";
+    /// CAP001: only one half does.
+    CAP_HALVES_DIFFER = -2.0, false, "as CAP_HALVES_AGREE";
+    /// CAP001: one bucket for several connections.
+    CAP_SHARED = 1.0, false, "router captures with two flows and cross traffic through one policer";
+    /// CAP001, benign: some losses have another cause.
+    CAP_STRAY_LOSSES = -1.0, false, "router captures: a tenth at most with one policer, more with bursts into a short queue";
+    /// CAP002: while packets wait, they leave at one rate.
+    CAP_STEADY_WHILE_WAITING = 4.0, true, "ShaperProbe (Kanuparthy and Dovrolis 2011); router captures: 0.1% to 1.2% between stretches";
+    /// CAP002: a queue of that rate foretells the delays.
+    CAP_DELAYS_FORETOLD = 2.0, false, "model of a queue behind a token bucket, on the same packets";
+    /// CAP002: losses come when the queue is long.
+    CAP_LOST_WHEN_LONG = 3.0, true, "drop-tail; router captures: shapers lose at 30% and more of the queue's delay";
+    /// CAP002: a burst passes before anything waits.
+    CAP_BURST_FIRST = 2.0, false, "Flach et al. 2016: without it a shaper cannot be told from a slow link";
+    /// A connection with the name was held to a rate by a box (CAP001 or CAP002 at `likely` or above).
+    NAME_CAPPED = 3.0, false, "a proposal: the cap is shown, its cause is not; held by the matrix and recordings of a kernel behind a box that polices by name";
+    /// A control moved more than the target's bucket lets pass.
+    CONTROL_FASTER = 3.5, false, "physics: a bucket that both shared would have held it; a cap that began in between is what is left";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

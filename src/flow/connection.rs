@@ -5,6 +5,7 @@ use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
 use crate::wire::tcp::{Flags, Tcp};
 
 use super::application::Application;
+use super::bulk;
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
@@ -206,8 +207,8 @@ impl Connection {
         }
     }
 
-    /// Takes one segment.
-    pub(super) fn push(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>) {
+    /// Takes one segment; `room` is what is left for the series of all connections.
+    pub(super) fn push(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>, room: &mut usize) {
         let direction = self.direction(src);
         self.last = self.last.max(s.at);
         if self.is_duplicate(s, direction) {
@@ -223,7 +224,7 @@ impl Connection {
         let brief = if s.flags.has(Flags::RST) {
             self.push_reset(s, direction, tcp)
         } else {
-            self.push_segment(s, src, tcp)
+            self.push_segment(s, src, tcp, room)
         };
         self.previous = Some(brief);
     }
@@ -249,7 +250,7 @@ impl Connection {
         brief
     }
 
-    fn push_segment(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>) -> Brief {
+    fn push_segment(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>, room: &mut usize) -> Brief {
         let direction = self.direction(src);
         let (sender, receiver) = match direction {
             Direction::ToServer => (&mut self.halves.to_server, &mut self.halves.to_client),
@@ -269,6 +270,13 @@ impl Connection {
             (a, b) => a.or(b),
         };
         let arrival = sender.sent(s, tcp, rtt);
+        if s.len > 0
+            && let Some(start) = sender.offset(s.seq)
+        {
+            let ip_header = if src.addr.is_ipv4() { 20 } else { 40 };
+            let (acked, window) = (sender.acked, receiver.window);
+            sender.bulk.sent(s, &bulk::Sent { start, next, arrival, ip_header, acked, window }, room);
+        }
         let new = sender.next > next || receiver.acked > acked;
         let first_byte = s.len > 0 && sender.offset(s.seq) == Some(1);
         self.progress.push(direction, s, sender.next > next, receiver.acked > acked, first_byte);

@@ -7,6 +7,7 @@ use crate::base::seq::Unwrapper;
 use crate::base::{SeqNum, Span, Timestamp};
 use crate::wire::tcp::{Flags, Tcp, TcpOption, sack_blocks};
 
+use super::bulk::Bulk;
 use super::head::StreamHead;
 use super::series::SenderProfile;
 use super::{Kind, Segment};
@@ -156,6 +157,8 @@ pub struct Half {
     pub last: Option<Segment>,
     /// The first bytes of its stream.
     pub head: StreamHead,
+    /// Its packets one by one.
+    pub bulk: Bulk,
     /// Highest offset reached by what it sent.
     pub next: i64,
     /// Highest acknowledgment of the other side, as an offset here.
@@ -348,11 +351,27 @@ impl Half {
         (filled, soon)
     }
 
+    /// The first SACK block of a segment that acknowledges this direction, as offsets.
+    fn first_sack(&self, tcp: &Tcp<'_>) -> Option<(i64, i64)> {
+        // without room for more than timestamps there is none, and most segments end here
+        if tcp.header_len() < 32 || self.bulk.records().is_empty() {
+            return None;
+        }
+        let bytes = tcp.options().find_map(|o| match o {
+            TcpOption::Sack(bytes) => Some(bytes),
+            _ => None,
+        })?;
+        let (left, right) = sack_blocks(bytes).next()?;
+        Some((self.offset(left)?, self.offset(right)?))
+    }
+
     /// Takes an acknowledgment number that the other end sent for this direction.
     pub(super) fn acknowledged(&mut self, by: &Segment, tcp: &Tcp<'_>, rtt_of_other: &mut Rtt) {
         self.set_base(by.ack.plus(u32::MAX));
+        let Some(ack) = self.offset(by.ack) else { return };
+        let block = self.first_sack(tcp);
+        self.bulk.acknowledged(by.at, ack, block);
         let Some(unwrap) = &mut self.unwrap else { return };
-        let ack = unwrap.offset(by.ack);
         if ack > self.acked {
             if ack > self.next {
                 // acknowledged and never seen: the capture lost it, unless nothing of this direction was seen at all

@@ -4,6 +4,7 @@
 //! [`half::Half`]s keeps one direction's sequence space and header habits. Facts only: nothing here judges.
 
 pub mod application;
+pub mod bulk;
 pub mod community_id;
 pub mod connection;
 pub mod defrag;
@@ -26,6 +27,7 @@ pub mod udp;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use bulk::Bulk;
 pub use connection::{Connection, Stage};
 pub use half::Half;
 pub use segment::{Kind, Segment};

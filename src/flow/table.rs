@@ -9,10 +9,11 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use crate::base::endpoint::PerDirection;
-use crate::base::{Endpoint, SeqNum, Span, Timestamp};
+use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
 use crate::wire::tcp::{Flags, Tcp};
 
 use super::Segment;
+use super::bulk;
 use super::connection::{Connection, Ended};
 use super::key::Key;
 use super::tombstones::{Tombstone, Tombstones};
@@ -59,6 +60,8 @@ pub struct FlowTable {
     /// The latest time seen.
     now: Timestamp,
     next_stream: u64,
+    /// How many packets' records the open connections may still keep.
+    room: usize,
     /// Connections given up because too many were open.
     pub evicted: u64,
 }
@@ -82,6 +85,7 @@ impl FlowTable {
             hand: 0,
             now: Timestamp::from_ns(i64::MIN),
             next_stream: 0,
+            room: bulk::ROOM,
             evicted: 0,
         }
     }
@@ -121,7 +125,7 @@ impl FlowTable {
                 c.stream_bases = PerDirection::default();
             }
             note_stream_bases(c, s, src);
-            c.push(s, src, tcp);
+            c.push(s, src, tcp, &mut self.room);
         }
         self.sweep(ended);
     }
@@ -216,6 +220,8 @@ impl FlowTable {
         self.ended.put(hash, Tombstone { stream: connection.stream, seen: true, low, high });
         self.free.push(at);
         connection.ended = why;
+        let kept = |d: Direction| connection.halves[d].bulk.records().len();
+        self.room += kept(Direction::ToServer) + kept(Direction::ToClient);
         ended(finished(connection));
     }
 

@@ -1,5 +1,6 @@
 //! Numbers, stated and not judged: pure functions over what the flow room has learnt.
 
+pub mod cap;
 pub mod datagrams;
 pub mod dns;
 pub mod hops;

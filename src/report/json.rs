@@ -357,6 +357,8 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
         ("dns_not_kept", c.analysis.udp.dns.not_kept),
         ("fragments_incomplete", counts.fragments_incomplete),
         ("names_not_compared", counts.not_compared),
+        ("packets_not_kept", counts.packets_not_kept),
+        ("transfers_not_grouped", counts.transfers_not_grouped),
     ];
     let ended: Vec<String> = c.analysis.files.iter().filter_map(|f| ended(&f.ended)).collect();
     JsonCapture {

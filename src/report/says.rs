@@ -1,25 +1,29 @@
 //! A finding in plain words: one function for each kind.
 
-use super::units::{count, frames};
+use super::units::{bits, bytes, count, frames};
 use crate::analysis::Analysis;
 use crate::base::Direction;
 use crate::base::text::Untrusted;
 use crate::detect::name::what;
-use crate::detect::{Finding, KeyedOn, Level, Trigger};
+use crate::detect::{Cap, Finding, KeyedOn, Level, Mechanism, Trigger};
 use crate::measure::Summary;
 
 /// The finding in a few sentences; addresses only where asked for.
 pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
-    if f.code.starts_with("SNI") {
-        return of_name(f, a);
+    let c = &a.connections[f.connections[0]];
+    match f.cap {
+        _ if f.code.starts_with("SNI") => of_name(f, a),
+        Some(cap) => of_cap(f, cap, c, addresses),
+        None => of_reset(f, c, addresses),
     }
-    of_reset(f, &a.connections[f.connections[0]], addresses)
 }
 
 /// What the probability before any evidence says.
 pub fn prior(f: &Finding) -> &'static str {
     if f.code.starts_with("SNI") {
         "before any evidence: most failures have nothing to do with the name"
+    } else if f.cap.is_some() {
+        "before any evidence: most transfers are slowed by nothing but their path"
     } else {
         "before any evidence: most resets are an endpoint's own"
     }
@@ -69,6 +73,36 @@ pub fn held_against(f: &Finding) -> String {
 /// A p-value as people read it.
 fn p_value(p: f64) -> String {
     if p < 0.001 { "under 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+/// A cap in plain words.
+fn of_cap(f: &Finding, cap: Cap, c: &Summary, addresses: bool) -> String {
+    let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
+    let between = if addresses { format!(" ({} to {})", c.client, c.server) } else { String::new() };
+    let what = match (f.direction, f.connections.len()) {
+        (Some(Direction::ToServer), 1) => format!("The transfer to {name}{between} (stream {})", c.stream),
+        (_, 1) => format!("The transfer from {name}{between} (stream {})", c.stream),
+        (_, n) => format!(
+            "The transfers of {n} connections, the first with {name}{between} (stream {}), together",
+            c.stream
+        ),
+    };
+    let held = if f.level == Level::Possible { "may have been held" } else { "were held" };
+    let held = if f.connections.len() == 1 { held.replace("were", "was") } else { held.to_owned() };
+    let [low, high] = cap.interval_bps;
+    let rate = format!("{} ({} to {})", bits(cap.rate_bps), bits(low), bits(high));
+    let how = match (f.mechanism, cap.burst_bytes) {
+        (Mechanism::Policed, Some(b)) => {
+            format!("by dropping what exceeded it, after bursts of up to {}", bytes(b))
+        }
+        (Mechanism::Shaped, Some(b)) => {
+            format!("by delaying what exceeded it, after bursts of up to {}", bytes(b))
+        }
+        _ => "by a box or a link that cannot be told from this capture".to_owned(),
+    };
+    format!(
+        "{what} {held} to {rate} {how}. The rate counts bytes of IP packets. A cap is the capacity of a path or of a subscriber unless it depends on the name; whether the name was the cause takes a control: the same server asked for another name."
+    )
 }
 
 /// A reset in plain words.

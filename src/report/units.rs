@@ -32,6 +32,21 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// A rate in bits a second, to three digits: `1.48 Mbit/s`.
+pub fn bits(bps: f64) -> String {
+    let units = [(1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")];
+    let (size, unit) = units.into_iter().find(|(size, _)| bps >= *size).unwrap_or((1.0, "bit/s"));
+    let value = bps / size;
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.digits$} {unit}")
+}
+
 /// Frame numbers, neighbours joined: `79–81, 90`; after twelve ranges the rest is counted.
 pub fn frames(list: &[u64]) -> String {
     let mut ranges: Vec<(u64, u64)> = Vec::new();

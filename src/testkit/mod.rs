@@ -3,6 +3,7 @@
 pub mod conversation;
 pub mod dns;
 pub mod fixture;
+pub mod flach;
 pub mod fuzz;
 pub mod matrix;
 pub mod packet;

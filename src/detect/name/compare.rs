@@ -7,6 +7,7 @@ use fishers_exact::fishers_exact;
 
 use super::fate::{Fate, fate};
 use super::group::{Names, network};
+use super::throttle::throttled;
 use crate::base::{Span, Timestamp};
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
@@ -15,7 +16,7 @@ use crate::measure::Summary;
 use crate::measure::stall::Silence;
 
 /// Controls are looked for within an hour (time of day moves paths and loads).
-const WITHIN: Span = Span::from_secs(3600);
+pub(super) const WITHIN: Span = Span::from_secs(3600);
 /// More connections of a kind than these add no evidence: those of one capture are not independent.
 const COUNTED: usize = 3;
 /// The most connections that one finding lists.
@@ -104,6 +105,7 @@ pub fn compare(connections: &[Summary], findings: &[Finding], names: &Names) -> 
         let pairing = Pairing::new(*client, group, *mechanism, bad, &by_network, names);
         pairing.conclude(bad, &resets, connections, &mut out);
     }
+    throttled(connections, findings, names, &mut out);
     out
 }
 
@@ -271,6 +273,7 @@ impl<'a> Pairing<'a> {
                 all.push(Evidence { key: weight.key, claim, log_odds, frames, source: weight.source });
             }
         };
+        #[allow(clippy::cast_precision_loss)] // three at most
         let counted = |n: usize| n.min(COUNTED) as f64;
         let (n, group) = (bad.len(), self.group);
         let did = what(self.mechanism);
@@ -390,6 +393,7 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::DropAfterN => "fell silent a few packets after their hello",
         Mechanism::Freeze => "froze after some kilobytes of the answer",
         Mechanism::Closed => "were closed in the place of an answer to their hello",
+        Mechanism::Throttled => "were held to a rate",
         _ => "were slowed",
     }
 }

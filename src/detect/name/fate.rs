@@ -6,6 +6,7 @@ use crate::detect::{Finding, Level, Trigger};
 use crate::flow::Stage;
 use crate::measure::Summary;
 use crate::measure::stall::Silence;
+use crate::wire::tls::Alert;
 
 /// Server bytes from which a conversation that fell silent counts as frozen rather than cut: between a handshake of a few
 /// packets (TSPU lets 5 to 8 pass, Xue et al. 2022) and the 14 to 34 kB after which Russian networks freeze (net4people 490).
@@ -43,7 +44,7 @@ pub fn fate(s: &Summary, findings: &[&Finding]) -> Fate {
         return Fate::Bad(Mechanism::Closed);
     }
     let answered = s.stage == Stage::Answered || !s.is_two_sided() && s.flows.to_client.bytes > 0;
-    let refused = s.alerts[Direction::ToClient].is_some_and(|a| a.is_fatal());
+    let refused = s.alerts[Direction::ToClient].is_some_and(Alert::is_fatal);
     if answered && !refused && s.flows.to_client.resets == 0 { Fate::Well } else { Fate::Unknown }
 }
 

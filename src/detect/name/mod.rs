@@ -6,6 +6,7 @@
 mod compare;
 mod fate;
 mod group;
+mod throttle;
 
 pub(crate) use compare::what;
 pub use compare::{Compared, Keyed, compare};

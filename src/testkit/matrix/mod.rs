@@ -239,6 +239,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
             Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
+            Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
         target.on == On::Name && !target.names.is_empty() && target.residual_s == 0.0
@@ -247,7 +248,8 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let by = c.deeds.get(what.name()).into_iter().flatten();
         by.filter(|(place, _)| looks_at_names(place)).map(|(_, n)| n).sum()
     };
-    if by(What::Dropped) < DROPPED && by(What::Forged) == 0 {
+    let capped = by(What::Policed) >= CAPPED || by(What::Shaped) >= CAPPED * 2;
+    if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
     }
     let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
@@ -257,6 +259,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
+        "SNI006" => ("SNI006", &["throttled"]),
         _ => ("SNI005", &["reset"]),
     })
 }

@@ -1,0 +1,108 @@
+//! What the fits amount to: which of them hold, and what each sign weighs.
+
+use crate::measure::cap::Fits;
+use crate::measure::cap::policer::PolicerFit;
+use crate::measure::cap::queue::QueueFit;
+
+/// Log-likelihood that a bucket has to gain over chance, beyond what its three parameters cost (half the logarithm of
+/// the count each, as BIC has it): 10, which is 20 in units of BIC, "very strong" (Kass and Raftery 1995).
+const GAIN: f64 = 10.0;
+
+/// A policer's bucket, where one holds: losses are where it is empty, passes where it is not.
+#[allow(clippy::cast_precision_loss)] // counts of packets
+pub(super) fn bucket(f: &Fits) -> Option<&PolicerFit> {
+    let p = f.policer.as_ref()?;
+    let cost = 1.5 * (f.packets.max(2) as f64).ln();
+    (p.gain - cost > GAIN && p.replay.holds()).then_some(p)
+}
+
+/// What delays beside losses say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Delay {
+    /// They are not known, or vary too much to tell.
+    Unknown,
+    /// Packets beside lost ones waited no longer than others: nothing stood in a queue.
+    Flat,
+    /// They waited about as long as a queue of that size takes.
+    Queued,
+    /// Between the two.
+    Between,
+}
+
+/// The share of the time to refill the bucket that packets beside lost ones waited: below this nothing queued, above
+/// the other it was a queue. In the router captures of Flach et al. 2016 policers have 0.07 at most, shapers 0.3 at
+/// least.
+const FLAT: f64 = 0.12;
+const QUEUED: f64 = 0.25;
+/// The share of all packets that waited less than those beside losses, from which on it looks like a queue that was full:
+/// 0.84 at most with the router's policers, 0.88 and more with its shapers that drop.
+const LONGEST: f64 = 0.9;
+
+/// Seconds that clocks and timestamps blur.
+const TICKS: f64 = 0.002;
+/// The least share of packets that came much sooner after the one before than the rate allows, where they are captured
+/// behind the box: a link of that rate spaces them, a policer lets bursts through.
+const FASTER: f64 = 0.02;
+
+pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
+    let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else { return Delay::Unknown };
+    let refill = p.bucket.depth / p.interval[1];
+    let waited = (w.at_loss - w.base) / (p.bucket.depth / p.bucket.rate);
+    let longest = w.rank_at_loss >= LONGEST && w.at_loss - w.median > w.noise / 2.0 + TICKS;
+    if waited > QUEUED && w.rank_at_loss > 0.7 {
+        Delay::Queued
+    } else if waited < FLAT && refill > 2.0 * w.noise && !longest && f.faster >= FASTER {
+        Delay::Flat
+    } else if refill <= 2.0 * w.noise {
+        Delay::Unknown
+    } else {
+        Delay::Between
+    }
+}
+
+/// Stretches of twenty packets, at least, whose rates are compared.
+const STRETCHES: usize = 6;
+/// How much they may differ. Links whose rate varies (Wi-Fi, mobile) differ by a tenth and more; a clock by hundredths.
+const UNSTEADY: f64 = 0.03;
+/// How far the delays may be from the foretold ones, as a share of their range; or in packets' times.
+const MISFIT: f64 = 0.2;
+const PACKETS_OFF: f64 = 1.5;
+/// The least share of the time in which packets waited.
+const BUSY: f64 = 0.2;
+
+/// A queue that is emptied at one steady rate, where there is one.
+pub(super) fn queue(f: &Fits) -> Option<&QueueFit> {
+    f.queue.as_ref().filter(|q| {
+        let fits = q.misfit <= MISFIT || q.misfit * q.range <= PACKETS_OFF * 1500.0 / q.rate;
+        q.stretches >= STRETCHES && q.unsteady <= UNSTEADY && fits && q.busy >= BUSY
+    })
+}
+
+/// Bytes that pass at once before a shaper delays, from which on it is no plain link: three full packets. A plain link
+/// delays the second.
+const BURST: f64 = 4500.0;
+
+/// How much better a burst has to foretell the delays than none: as logarithm of the errors' ratio, times the stretches
+/// that are independent; and the least ratio.
+const BETTER: f64 = 15.0;
+const LEAST_RATIO: f64 = 1.15;
+
+fn needs_burst(q: &QueueFit) -> bool {
+    let ratio = q.plain_misfit / q.misfit.max(1e-6);
+    #[allow(clippy::cast_precision_loss)] // a few hundred stretches
+    let gain = q.stretches as f64 * ratio.ln();
+    ratio >= LEAST_RATIO && gain > BETTER
+}
+
+/// The bytes that passed before anything waited, where a plain link cannot explain that.
+pub(super) fn burst(f: &Fits, p: Option<&PolicerFit>, q: Option<&QueueFit>) -> Option<f64> {
+    let depth = match (q, p, &f.waiting) {
+        (Some(q), ..) if needs_burst(q) => q.depth,
+        // the bucket's depth is that of burst and queue; a queue that drops only when full has its length in the delays
+        (None, Some(p), Some(w)) if w.rank_at_loss > 0.9 => {
+            p.bucket.depth - (w.at_loss - w.base) * p.bucket.rate
+        }
+        _ => 0.0,
+    };
+    (depth >= BURST).then_some(depth)
+}

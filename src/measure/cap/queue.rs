@@ -1,0 +1,249 @@
+//! The shaper fit: a token bucket before which packets wait, read from how long they did.
+//!
+//! While packets wait, they leave at the rate, so the rate is what went through over the time that it took. How many
+//! bytes went through before any had to wait is the depth. The fit is judged by how steady that rate is and how well it foretells the delays.
+
+use super::series::{Delays, Packet, Series};
+
+/// What delays say of a queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QueueFit {
+    /// Bytes a second at which it was emptied.
+    pub rate: f64,
+    /// Bytes that pass at once before any have to wait.
+    pub depth: f64,
+    /// How far its delays are from those seen, as a share of the range of those.
+    pub misfit: f64,
+    /// That range, in seconds.
+    pub range: f64,
+    /// The same of a plain link, which lets no burst pass.
+    pub plain_misfit: f64,
+    /// How much the rate of single stretches differs, as a share of it (median absolute deviation).
+    pub unsteady: f64,
+    /// Stretches that were compared for that.
+    pub stretches: usize,
+    /// Share of the time in which packets waited.
+    pub busy: f64,
+    /// The interval of the rate at 95%, bytes a second.
+    pub interval: [f64; 2],
+}
+
+/// How long packets took, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waiting {
+    /// The shortest.
+    pub base: f64,
+    /// The median.
+    pub median: f64,
+    /// The longest, but for outliers.
+    pub most: f64,
+    /// From the first quartile to the third.
+    pub noise: f64,
+    /// The median of packets beside a lost one.
+    pub at_loss: f64,
+    /// How often a packet beside a lost one took longer than any packet, from 0 to 1; 0.5 where losses do not
+    /// care.
+    pub rank_at_loss: f64,
+    /// How many losses have such a packet beside them.
+    pub losses: usize,
+    /// How many delays are known.
+    pub known: usize,
+}
+
+/// A packet whose neighbour within this time was lost is beside it.
+const BESIDE: f64 = 0.02;
+
+/// Reads the delays.
+pub fn waiting(series: &Series) -> Option<Waiting> {
+    let packets = &series.packets;
+    let mut known: Vec<f64> = packets.iter().map(|p| f64::from(p.delay)).filter(|d| !d.is_nan()).collect();
+    if known.len() < 10 {
+        return None;
+    }
+    known.sort_unstable_by(f64::total_cmp);
+    let quantile = |of: &[f64], num: usize| of[(of.len() - 1) * num / 100];
+    let mut at_loss: Vec<f64> = Vec::new();
+    let (mut near, mut i) = (None::<(f64, f64)>, 0);
+    let mut waiting_for: Vec<(f64, f64)> = Vec::new();
+    while let Some(p) = packets.get(i) {
+        i += 1;
+        if p.lost {
+            match near {
+                Some((at, d)) if p.at - at <= BESIDE => at_loss.push(d),
+                _ => waiting_for.push((p.at, 0.0)),
+            }
+        } else if !p.delay.is_nan() {
+            let d = f64::from(p.delay);
+            near = Some((p.at, d));
+            at_loss.extend(waiting_for.drain(..).filter(|(at, _)| p.at - at <= BESIDE).map(|_| d));
+        }
+    }
+    at_loss.sort_unstable_by(f64::total_cmp);
+    #[allow(clippy::cast_precision_loss)] // counts of packets
+    let rank = |d: f64| {
+        let (below, upto) = (known.partition_point(|k| *k < d), known.partition_point(|k| *k <= d));
+        (below + upto) as f64 / 2.0 / known.len() as f64
+    };
+    #[allow(clippy::cast_precision_loss)] // counts of packets
+    let rank_at_loss = at_loss.iter().map(|d| rank(*d)).sum::<f64>() / at_loss.len().max(1) as f64;
+    Some(Waiting {
+        base: known[0],
+        median: quantile(&known, 50),
+        most: quantile(&known, 98),
+        noise: quantile(&known, 75) - quantile(&known, 25),
+        at_loss: if at_loss.is_empty() { f64::NAN } else { quantile(&at_loss, 50) },
+        rank_at_loss: if at_loss.is_empty() { f64::NAN } else { rank_at_loss },
+        losses: at_loss.len(),
+        known: known.len(),
+    })
+}
+
+/// A packet that waited, or not, with the times that a queue needs.
+#[derive(Clone, Copy)]
+struct Passage {
+    sent: f64,
+    done: f64,
+    delay: f64,
+    bytes: f64,
+}
+
+/// The most packets that the fit looks at: a fit on more would be no better, and this bounds its cost.
+const ENOUGH: usize = 6000;
+
+/// How much the rates of stretches differ at least where the rate varies.
+const VARIES: f64 = 0.15;
+
+/// Bytes that a plain link lets pass before it delays, and some: it delays the second packet.
+const PLAIN: f64 = 2500.0;
+
+/// Fits a queue; `None` where packets hardly waited, or delays are not known.
+pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
+    let passages = passages(series);
+    let range = waiting.most - waiting.base;
+    let mark = waiting.base + (range * 0.15).max(0.002);
+    if passages.len() < 30 || range < 0.004 {
+        return None;
+    }
+    let stretches = stretches(&passages, mark);
+    let bytes: f64 = stretches.iter().map(|s| s.0).sum();
+    let time: f64 = stretches.iter().map(|s| s.1).sum();
+    if stretches.len() < 3 || time <= 0.0 {
+        return None;
+    }
+    let mut rates: Vec<f64> = stretches.iter().map(|s| s.0 / s.1).collect();
+    rates.sort_unstable_by(f64::total_cmp);
+    let median = rates[rates.len() / 2];
+    let mut off: Vec<f64> = rates.iter().map(|r| (r / median - 1.0).abs()).collect();
+    off.sort_unstable_by(f64::total_cmp);
+    let unsteady = off[off.len() / 2];
+    if unsteady > VARIES {
+        // no queue that is emptied at one rate: not worth the search
+        let nothing = f64::INFINITY;
+        return Some(QueueFit {
+            rate: bytes / time,
+            depth: 0.0,
+            misfit: nothing,
+            range,
+            plain_misfit: nothing,
+            unsteady,
+            stretches: stretches.len(),
+            busy: 0.0,
+            interval: [0.0; 2],
+        });
+    }
+    let (mut least, mut plain, mut rate, mut depth) = (f64::INFINITY, f64::INFINITY, bytes / time, 0.0);
+    let first = rate;
+    for r in -2..=2 {
+        for d in 0..14 {
+            let try_depth = if d == 0 { 0.0 } else { 1000.0 * 2f64.powi(d - 1) };
+            let try_rate = first * 1.01f64.powi(r);
+            let error = error(&passages, waiting.base, try_rate, try_depth);
+            if try_depth < PLAIN {
+                plain = plain.min(error);
+            }
+            if error < least {
+                (least, rate, depth) = (error, try_rate, try_depth);
+            }
+        }
+    }
+    let around = depth;
+    for d in -4..=4 {
+        let try_depth = around * 1.12f64.powi(d);
+        let error = error(&passages, waiting.base, rate, try_depth);
+        if error < least {
+            (least, depth) = (error, try_depth);
+        }
+    }
+    let took = passages.last().map_or(0.0, |p| p.done) - passages.first().map_or(0.0, |p| p.done);
+    #[allow(clippy::cast_precision_loss)] // a few stretches
+    let half = 1.96 * 1.4826 * unsteady * rate / (stretches.len() as f64).sqrt();
+    Some(QueueFit {
+        rate,
+        depth,
+        misfit: least / range,
+        range,
+        plain_misfit: plain / range,
+        unsteady,
+        stretches: stretches.len(),
+        busy: (time / took.max(1e-9)).min(1.0),
+        interval: [rate - half.max(rate * 0.002), rate + half.max(rate * 0.002)],
+    })
+}
+
+fn passages(series: &Series) -> Vec<Passage> {
+    let one_way = series.delays == Delays::OneWay;
+    let passage = |p: &Packet| {
+        let delay = f64::from(p.delay);
+        let known = if delay.is_nan() { 0.0 } else { delay };
+        let (sent, done) = if one_way { (p.at - known, p.at) } else { (p.at, p.at + known) };
+        Passage { sent, done, delay, bytes: f64::from(p.bytes) }
+    };
+    series.packets.iter().filter(|p| !p.lost).take(ENOUGH).map(passage).collect()
+}
+
+/// Stretches of time in which packets waited throughout: bytes that left, and how long it took.
+fn stretches(passages: &[Passage], mark: f64) -> Vec<(f64, f64)> {
+    const PACKETS: usize = 20;
+    let mut out = Vec::new();
+    let (mut from, mut bytes, mut n) = (None::<f64>, 0.0, 0);
+    for p in passages {
+        if p.delay.is_nan() {
+            bytes += p.bytes; // it left between the others
+            continue;
+        }
+        if p.delay < mark {
+            from = None;
+            continue;
+        }
+        match from {
+            None => (from, bytes, n) = (Some(p.done), 0.0, 0),
+            Some(start) => {
+                bytes += p.bytes;
+                n += 1;
+                if n >= PACKETS && p.done > start {
+                    out.push((bytes, p.done - start));
+                    (from, bytes, n) = (Some(p.done), 0.0, 0);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The mean difference between the delays and what a queue of this rate and depth would make of them.
+fn error(passages: &[Passage], base: f64, rate: f64, depth: f64) -> f64 {
+    let (mut tokens, mut then) = (depth, passages.first().map_or(0.0, |p| p.sent));
+    let (mut sum, mut n) = (0.0, 0.0);
+    for p in passages {
+        if p.sent > then {
+            tokens = (tokens + rate * (p.sent - then)).min(depth);
+            then = p.sent;
+        }
+        tokens -= p.bytes;
+        if !p.delay.is_nan() {
+            sum += (p.delay - base - (-tokens / rate).max(0.0)).abs();
+            n += 1.0;
+        }
+    }
+    if n > 0.0 { sum / n } else { f64::INFINITY }
+}

@@ -1,0 +1,306 @@
+//! The packets of one direction with what became of each: the input of all fits.
+
+use crate::base::{Direction, Span, Timestamp};
+use crate::flow::Connection;
+use crate::flow::bulk::{NO_DELAY, Passing, Record};
+
+/// A gap of more packets than this is no loss of the path but a hole in the capture.
+const WIDEST_GAP: u32 = 256;
+
+/// A segment that claims to be longer was put together by nobody: it is not cut.
+const LONGEST: u32 = 1 << 18;
+
+/// The most packets that a series has.
+const MOST: usize = 1 << 17;
+
+/// One packet on the wire.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Packet {
+    /// Seconds since the direction's first packet.
+    pub at: f64,
+    /// Bytes of the IP packet.
+    pub bytes: f32,
+    /// Seconds until it was acknowledged, or that it took up to a constant (see [`Delays`]); NaN where unknown.
+    pub delay: f32,
+    /// Wireshark's `frame.number`; of a lost packet that was never seen, the packet that showed it.
+    pub frame: u32,
+    /// Whether it was lost on the side that [`Series::side`] says.
+    pub lost: bool,
+    /// Whether the receiver's window was full.
+    pub window_full: bool,
+    /// Whether nothing else was in flight.
+    pub alone: bool,
+}
+
+/// Where the losses are, as seen from the point of capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Behind it: lost packets were seen and sent again.
+    Behind,
+    /// Before it: lost packets are gaps that are filled later.
+    Before,
+}
+
+impl Side {
+    /// The word that the JSON has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Behind => "behind",
+            Self::Before => "before",
+        }
+    }
+}
+
+/// What the delays are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Delays {
+    /// Round trips from the point of capture to the receiver.
+    RoundTrips,
+    /// The way from the sender to the point of capture, by the sender's timestamps, less the shortest.
+    OneWay,
+}
+
+/// The packets of one direction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// When its first packet was captured.
+    pub start: Timestamp,
+    /// In the order of time.
+    pub packets: Vec<Packet>,
+    /// What their delays are.
+    pub delays: Delays,
+    /// Which of the losses are marked.
+    pub side: Side,
+    /// How many are marked.
+    pub losses: usize,
+    /// Losses on the other side, which passed or never reached this one.
+    pub other_losses: usize,
+    /// Gaps that were never filled: the capture's own losses.
+    pub unseen: usize,
+}
+
+/// A packet or gap, on its way to be one of [`Series::packets`].
+struct Piece {
+    packet: Packet,
+    start: i64,
+    end: i64,
+    gap: bool,
+    /// Sent again at this time, or 0.
+    again: bool,
+    filled: bool,
+    tsval: u32,
+}
+
+impl Series {
+    /// Reads the series of one direction.
+    pub fn new(c: &Connection, direction: Direction) -> Self {
+        let half = &c.halves[direction];
+        let mss = c.halves[direction.reversed()].syn.and_then(|o| o.mss).map_or(1460, u32::from).max(64);
+        let rtt = half.rtt.shortest().or(c.halves[direction.reversed()].rtt.shortest());
+        let rtt = rtt.map_or(0.0, Span::secs_f64);
+        let mut pieces = pieces(half.bulk.records(), mss);
+        let mut needless = half.bulk.needless().to_vec();
+        needless.sort_unstable();
+        mark(&mut pieces, rtt, |seq| needless.binary_search(&seq).is_ok());
+        finish(half.bulk.records().first().map_or(c.started, |r| r.at), pieces)
+    }
+}
+
+/// Cuts records into packets of at most `mss` bytes, with unwrapped offsets and times that never go back.
+fn pieces(records: &[Record], mss: u32) -> Vec<Piece> {
+    let Some(first) = records.first() else { return Vec::new() };
+    let (mut now, mut reach, mut reach_seq) = (0.0f64, 0i64, first.seq);
+    let mut pieces = Vec::with_capacity(records.len());
+    for r in records {
+        now = now.max(r.at.since(first.at).secs_f64());
+        let mut start = reach + i64::from(r.seq.wrapping_sub(reach_seq).cast_signed());
+        if start + i64::from(r.len) > reach {
+            reach = start + i64::from(r.len);
+            reach_seq = r.seq.wrapping_add(r.len);
+        }
+        let gap = r.kind == Passing::Gap;
+        let mut left = if gap && r.len / mss > WIDEST_GAP { 0 } else { r.len };
+        let most = if r.len > LONGEST { r.len } else { mss };
+        while left > 0 && pieces.len() < MOST {
+            let len = left.min(most);
+            left -= len;
+            let end = start + i64::from(len);
+            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+            // microseconds over seconds
+            let delay = if r.delay_us == NO_DELAY || left > 0 {
+                f32::NAN
+            } else {
+                (f64::from(r.delay_us) / 1e6) as f32
+            };
+            let packet = Packet {
+                at: now,
+                #[allow(clippy::cast_precision_loss)] // packets are short
+                bytes: (len + u32::from(r.headers)) as f32,
+                lost: false,
+                delay,
+                frame: r.frame,
+                window_full: r.window_full,
+                alone: r.alone,
+            };
+            let (again, filled) = (r.kind == Passing::Again, r.kind == Passing::Late);
+            pieces.push(Piece { packet, start, end, gap, again, filled, tsval: r.tsval });
+            start = end;
+        }
+    }
+    pieces
+}
+
+/// Marks what was lost: what is sent again and had not arrived, and gaps that are filled late.
+fn mark(pieces: &mut [Piece], rtt: f64, needless: impl Fn(u32) -> bool) {
+    // the latest sending of each part of the stream, by its place in it
+    let mut latest: Vec<usize> = Vec::with_capacity(pieces.len());
+    for i in 0..pieces.len() {
+        let (start, end) = (pieces[i].start, pieces[i].end);
+        if !pieces[i].again && !pieces[i].filled {
+            latest.push(i);
+            continue;
+        }
+        let from = latest.partition_point(|l| pieces[*l].end <= start);
+        for slot in &mut latest[from..] {
+            let old = *slot;
+            if pieces[old].start >= end {
+                break;
+            }
+            let overtaken = pieces[i].filled;
+            let now = pieces[i].packet.at;
+            let old = &mut pieces[old];
+            let arrived = old.packet.at + f64::from(old.packet.delay) <= now + rtt / 2.0; // false where the delay is unknown
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo 2³² is meant
+            let reported = needless(old.start as u32);
+            if !overtaken && !arrived && !reported {
+                old.packet.lost = true;
+                old.packet.delay = f32::NAN;
+            }
+            old.filled = true;
+            if pieces[*slot].start == start && pieces[*slot].end == end {
+                *slot = i;
+            }
+        }
+    }
+}
+
+fn finish(start: Timestamp, mut pieces: Vec<Piece>) -> Series {
+    let before = pieces.iter().filter(|p| p.gap && p.packet.lost).count();
+    let behind = pieces.iter().filter(|p| !p.gap && p.packet.lost).count();
+    let unseen = pieces.iter().filter(|p| p.gap && !p.filled).count();
+    let side = if before > behind { Side::Before } else { Side::Behind };
+    date_gaps(&mut pieces);
+    let one_way = one_way_delays(&pieces);
+    let round_trips = pieces.iter().map(|p| p.packet.delay).collect::<Vec<_>>();
+    // delays tell of a queue where the losses are: ways there are one-way before the point of capture, round trips behind
+    // it; without losses, of the one on the side where they vary more
+    let delays = match (before.max(behind) > 0, spread(&one_way), spread(&round_trips)) {
+        (true, ..) if side == Side::Before => Delays::OneWay,
+        (true, ..) => Delays::RoundTrips,
+        (_, Some(o), Some(r)) if o < 2.0 * r + 0.01 => Delays::RoundTrips,
+        (_, Some(_), _) => Delays::OneWay,
+        _ => Delays::RoundTrips,
+    };
+    let mut chosen = if delays == Delays::OneWay { one_way } else { round_trips };
+    chosen.resize(pieces.len(), f32::NAN);
+    let packets = pieces
+        .iter()
+        .zip(chosen)
+        .filter(|(p, _)| !p.gap || side == Side::Before && p.packet.lost)
+        .map(|(p, delay)| {
+            let lost = p.packet.lost && p.gap == (side == Side::Before);
+            Packet { lost, delay: if lost { f32::NAN } else { delay }, ..p.packet }
+        })
+        .collect();
+    let (losses, other_losses) = if side == Side::Before { (before, behind) } else { (behind, before) };
+    Series { start, packets, delays, side, losses, other_losses, unseen }
+}
+
+/// How many of the last gaps between packets tell how fast they come.
+const RECENT: usize = 8;
+
+/// Gives gaps the time at which their packets would have come: after the packet before, as far apart as those before
+/// it were, or evenly up to the one after, whichever is sooner. A burst that empties a bucket loses its end, and what
+/// is seen next is another burst.
+fn date_gaps(pieces: &mut [Piece]) {
+    let mut i = 0;
+    let (mut before, mut recent, mut n_recent) = (0.0, [0.0f64; RECENT], 0);
+    while i < pieces.len() {
+        if !pieces[i].gap {
+            recent[n_recent % RECENT] = pieces[i].packet.at - before;
+            n_recent += 1;
+            before = pieces[i].packet.at;
+            i += 1;
+            continue;
+        }
+        let n = pieces[i..].iter().take_while(|p| p.gap).count();
+        let mut gaps = recent[..n_recent.min(RECENT)].to_vec();
+        gaps.sort_unstable_by(f64::total_cmp);
+        #[allow(clippy::cast_precision_loss)] // a few packets
+        let even = (pieces[i].packet.at - before) / (n + 1) as f64;
+        let apart = gaps.get(gaps.len() / 2).map_or(even, |g| g.min(even));
+        for k in 0..n {
+            #[allow(clippy::cast_precision_loss)] // a few packets
+            let after = apart * (k + 1) as f64;
+            pieces[i + k].packet.at = before + after;
+        }
+        i += n;
+    }
+}
+
+/// From the first decile to the ninth of what is known.
+fn spread(delays: &[f32]) -> Option<f64> {
+    let mut known: Vec<f32> = delays.iter().copied().filter(|d| !d.is_nan()).collect();
+    if known.len() < 10 {
+        return None;
+    }
+    known.sort_unstable_by(f32::total_cmp);
+    Some(f64::from(known[known.len() * 9 / 10] - known[known.len() / 10]))
+}
+
+/// Clock ticks that senders use for timestamps: 1000, 250 and 100 Hz, and microseconds.
+const TICKS: [f64; 4] = [1e-3, 4e-3, 1e-2, 1e-6];
+
+/// Delays from the sender's timestamps: arrival less sending, less the shortest (RFC 7323 §3.2); empty where there are
+/// none to rely on.
+fn one_way_delays(pieces: &[Piece]) -> Vec<f32> {
+    let stamped = || pieces.iter().filter(|p| !p.gap && p.tsval != 0);
+    let (Some(first), Some(last)) = (stamped().next(), stamped().next_back()) else { return Vec::new() };
+    let ticks_to = |p: &Piece| f64::from(p.tsval.wrapping_sub(first.tsval).cast_signed());
+    let took = last.packet.at - first.packet.at;
+    if ticks_to(last) < 50.0 || took < 0.5 {
+        return Vec::new();
+    }
+    let measured = took / ticks_to(last);
+    let Some(tick) = TICKS.into_iter().find(|t| (measured / t - 1.0).abs() < 0.3) else { return Vec::new() };
+    let raw = |p: &Piece| {
+        if p.gap || p.tsval == 0 { f64::NAN } else { p.packet.at - ticks_to(p) * tick }
+    };
+    let drift = drift(pieces, raw);
+    let fair = |p: &Piece| raw(p) - drift * p.packet.at;
+    let least = pieces.iter().map(fair).fold(f64::NAN, f64::min);
+    #[allow(clippy::cast_possible_truncation)] // seconds, to a microsecond
+    pieces.iter().map(|p| (fair(p) - least) as f32).collect()
+}
+
+/// How fast two clocks may drift apart: quartz keeps 100 ppm; the double is allowed.
+const DRIFT: f64 = 2e-4;
+
+/// How fast the sender's clock drifts from the capture's: between the shortest delays of the first fifth and the last.
+fn drift(pieces: &[Piece], delay: impl Fn(&Piece) -> f64) -> f64 {
+    let end = pieces.last().map_or(0.0, |p| p.packet.at);
+    if end < 20.0 {
+        return 0.0; // too short to matter
+    }
+    let shortest = |from: f64, to: f64| {
+        let within = pieces.iter().filter(|p| (from..=to).contains(&p.packet.at));
+        within
+            .map(|p| (delay(p), p.packet.at))
+            .filter(|(d, _)| !d.is_nan())
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+    };
+    match (shortest(0.0, end * 0.2), shortest(end * 0.8, end)) {
+        (Some((a, from)), Some((b, to))) if to > from => ((b - a) / (to - from)).clamp(-DRIFT, DRIFT),
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,189 @@
+//! One direction of one connection, measured: what stays of its packets for judging and for shared buckets.
+
+use std::net::IpAddr;
+
+use crate::base::{Direction, Span, Timestamp};
+use crate::flow::Connection;
+
+use super::policer::{self, PolicerFit};
+use super::queue::{self, QueueFit, Waiting};
+use super::series::{Delays, Packet, Series, Side};
+
+/// New payload bytes from which a direction is a transfer: some twenty packets, and the least that a policer's burst
+/// is worth (Flach et al. 2016: 90% of policed segments sustain 30 kB).
+pub const LEAST_BYTES: u64 = 30_000;
+
+/// What all models say of the same packets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fits {
+    /// Delays.
+    pub waiting: Option<Waiting>,
+    /// Token bucket that drops.
+    pub policer: Option<PolicerFit>,
+    /// Token bucket that delays.
+    pub queue: Option<QueueFit>,
+    /// Packets on the wire.
+    pub packets: usize,
+    /// Packets lost.
+    pub losses: usize,
+    /// Share of the packets that filled the receiver's window.
+    pub window_full: f64,
+    /// Share of the packets that were sent with nothing in flight.
+    pub alone: f64,
+    /// Share of the packets that came in less than [`FASTER`] of the time that the fitted rate takes for one; 1 where they
+    /// were captured before anything could space them.
+    pub faster: f64,
+    /// Seconds from the first packet to the last.
+    pub seconds: f64,
+}
+
+/// See [`Fits::faster`].
+const FASTER: f64 = 0.7;
+
+impl Fits {
+    /// Fits all models.
+    #[allow(clippy::cast_precision_loss)] // counts of packets
+    pub fn new(series: &Series) -> Self {
+        let packets = &series.packets;
+        let share = |of: fn(&Packet) -> bool| {
+            packets.iter().filter(|p| of(p)).count() as f64 / packets.len().max(1) as f64
+        };
+        let waiting = queue::waiting(series);
+        let policer = policer::fit(packets);
+        let faster = match &policer {
+            Some(p) if series.side == Side::Before => {
+                let passed: Vec<&Packet> = packets.iter().filter(|p| !p.lost).collect();
+                let soon =
+                    |w: &&[&Packet]| w[1].at - w[0].at < FASTER * f64::from(w[1].bytes) / p.bucket.rate;
+                passed.windows(2).filter(soon).count() as f64 / passed.len().max(1) as f64
+            }
+            _ => 1.0,
+        };
+        Self {
+            faster,
+            queue: waiting.as_ref().and_then(|w| queue::fit(series, w)),
+            waiting,
+            policer,
+            packets: packets.len(),
+            losses: series.losses,
+            window_full: share(|p| p.window_full),
+            alone: share(|p| p.alone),
+            seconds: packets.last().map_or(0.0, |p| p.at),
+        }
+    }
+}
+
+/// One direction of one connection.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// The place of its connection in the capture's list.
+    pub connection: usize,
+    /// Which way it went.
+    pub direction: Direction,
+    /// The host that sent.
+    pub sender: IpAddr,
+    /// The host that received.
+    pub receiver: IpAddr,
+    /// When its first packet was captured.
+    pub start: Timestamp,
+    /// When its last packet was captured.
+    pub end: Timestamp,
+    /// Where losses lie.
+    pub side: Side,
+    /// What the models say of it alone.
+    pub fits: Fits,
+    /// Its packets, for groups of transfers; empty where too many are kept already.
+    pub series: Series,
+}
+
+impl Transfer {
+    /// Measures a direction; `None` where it carried too little, or nothing held it.
+    pub fn measure(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
+        let half = &c.halves[direction];
+        if half.new_bytes < LEAST_BYTES || half.bulk.records().is_empty() {
+            return None;
+        }
+        let series = Series::new(c, direction);
+        let fits = Fits::new(&series);
+        if fits.losses == 0 && fits.queue.is_none() {
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation)] // seconds of a capture
+        let lasted = Span::from_ns((fits.seconds * 1e9) as i64);
+        Some(Self {
+            connection,
+            direction,
+            sender: c.sender(direction).addr,
+            receiver: c.sender(direction.reversed()).addr,
+            start: series.start,
+            end: series.start + lasted,
+            side: series.side,
+            fits,
+            series,
+        })
+    }
+}
+
+/// Packets of ended transfers that are kept for groups of them: 24 MiB.
+const ROOM: usize = 1 << 20;
+
+/// The transfers of a capture that something may have held.
+#[derive(Clone, Debug)]
+pub struct Transfers {
+    /// In the order in which their connections ended.
+    pub list: Vec<Transfer>,
+    /// Transfers that cannot be tried in groups, as too many packets were kept already.
+    pub not_grouped: u64,
+    room: usize,
+}
+
+impl Default for Transfers {
+    fn default() -> Self {
+        Self { list: Vec::new(), not_grouped: 0, room: ROOM }
+    }
+}
+
+impl Transfers {
+    /// Measures both directions of a connection that is over.
+    pub fn take(&mut self, c: &Connection, connection: usize) {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let Some(mut t) = Transfer::measure(c, direction, connection) else { continue };
+            let packets = t.series.packets.len();
+            if self.room >= packets {
+                self.room -= packets;
+            } else {
+                t.series.packets = Vec::new();
+                self.not_grouped += 1;
+            }
+            self.list.push(t);
+        }
+    }
+}
+
+/// The packets of several transfers as one series.
+pub fn together(transfers: &[&Transfer]) -> Option<Series> {
+    let start = transfers.iter().map(|t| t.start).min()?;
+    let mut packets: Vec<Packet> = Vec::new();
+    for t in transfers {
+        let offset = t.start.since(start).secs_f64();
+        let base = t.fits.waiting.as_ref().map_or(0.0, |w| w.base);
+        #[allow(clippy::cast_possible_truncation)] // seconds, to a microsecond
+        packets.extend(t.series.packets.iter().map(|p| Packet {
+            at: p.at + offset,
+            delay: p.delay - base as f32,
+            ..*p
+        }));
+    }
+    packets.sort_by(|a, b| a.at.total_cmp(&b.at));
+    let all = |of: fn(&Series) -> usize| transfers.iter().map(|t| of(&t.series)).sum();
+    let one_way = transfers.iter().all(|t| t.series.delays == Delays::OneWay);
+    Some(Series {
+        start,
+        packets,
+        delays: if one_way { Delays::OneWay } else { Delays::RoundTrips },
+        side: transfers[0].side,
+        losses: all(|s| s.losses),
+        other_losses: all(|s| s.other_losses),
+        unseen: all(|s| s.unseen),
+    })
+}
