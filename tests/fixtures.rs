@@ -7,6 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use pinchpoint::testkit::fixture::{Fixture, reset_after_hello};
+use pinchpoint::testkit::path::capture::capture;
+use pinchpoint::testkit::path::scenario;
+use pinchpoint::testkit::path::world::play;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -43,8 +46,18 @@ fn cases() -> Vec<(PathBuf, Case)> {
     found
 }
 
-fn made(case: &Case) -> Fixture {
+fn made(path: &Path, case: &Case) -> Fixture {
     match case.recipe.as_str() {
+        "scenario" => {
+            let text = std::fs::read_to_string(path.join("scenario.toml")).unwrap();
+            let (_, scenario) = scenario::read("scenario.toml", &text).unwrap().remove(0);
+            let got = capture(&play(&scenario, case.seed), &scenario.capture[0], case.seed);
+            let frames = got.truth.frames.iter();
+            Fixture {
+                bytes: got.file,
+                forged: frames.filter(|f| f.origin == "forged").map(|f| f.frame).collect(),
+            }
+        }
         "reset_after_hello" => reset_after_hello(case.seed),
         other => panic!("no recipe {other}"),
     }
@@ -53,7 +66,7 @@ fn made(case: &Case) -> Fixture {
 #[test]
 fn the_same_seed_makes_the_same_bytes_and_truth() {
     for (path, case) in cases() {
-        let fixture = made(&case);
+        let fixture = made(&path, &case);
         let file = path.join("capture.pcapng");
         if std::env::var_os("PINCHPOINT_BLESS").is_some() {
             std::fs::write(&file, &fixture.bytes).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Capture;
-use super::units::thousands;
+use super::units::{bits, thousands};
 use crate::base::text::Untrusted;
 use crate::detect::{Finding, KeyedOn, Level, Mechanism, Trigger, Verdict};
 use crate::measure::quic::Outcome;
@@ -35,6 +35,8 @@ pub struct NameRow {
     pub p_value: Option<f64>,
     /// What it depends on, where a claim says so.
     pub keyed_on: Option<KeyedOn>,
+    /// The rate that it was slowed to.
+    pub rate_bps: Option<f64>,
     /// How far the device is, where the packets tell.
     pub hops: Option<u8>,
 }
@@ -79,7 +81,8 @@ impl NameRow {
                 .map_or(String::new(), |h| format!(", by a device about {h} hops from the point of capture"));
             part(self.reset, &format!("reset{when} by packets that no endpoint sent{device}"));
             part(self.dropped, "cut off in silence once the name was sent");
-            part(self.slowed, "slowed");
+            let rate = self.rate_bps.map_or(String::new(), |r| format!(" to about {}", bits(r)));
+            part(self.slowed, &format!("slowed{rate}"));
             let held = match self.keyed_on {
                 Some(KeyedOn::Sni) => {
                     let n = thousands(self.control_well as u64);
@@ -109,11 +112,12 @@ impl NameRow {
                 self.reset_after_name += u64::from(f.trigger.is_some_and(Trigger::has_name));
                 self.hops = self.hops.or(f.hops);
             }
-            Mechanism::Reset => {} // the resets themselves are counted
-            Mechanism::Throttled => self.slowed += 1,
-            Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {
-                self.slowed += u64::from(f.keyed_on == Some(KeyedOn::Sni));
+            Mechanism::Throttled => {
+                self.slowed += 1;
+                self.rate_bps = self.rate_bps.or(f.cap.map(|c| c.rate_bps));
             }
+            // the resets themselves are counted; and a cap that does not depend on the name is the path's
+            Mechanism::Reset | Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {}
             _ => self.dropped += 1,
         }
         if let Some(controls) = f.controls.as_ref().filter(|_| f.keyed_on.is_some()) {

@@ -38,6 +38,7 @@ fn of_name(f: &Finding, a: &Analysis) -> String {
     let more = if names.len() > 5 { format!(" and {} more names", names.len() - 5) } else { String::new() };
     let n = count(f.connections.len() as u64, "connection");
     let did = what(f.mechanism);
+    let did = if f.connections.len() == 1 { did.replacen("were ", "was ", 1) } else { did.to_owned() };
     let held = held_against(f);
     format!("{n} to {}{more} {did}.{held}", shown.join(", "))
 }
@@ -101,7 +102,12 @@ fn of_cap(f: &Finding, cap: Cap, c: &Summary, addresses: bool) -> String {
         _ => "by a box or a link that cannot be told from this capture".to_owned(),
     };
     format!(
-        "{what} {held} to {rate} {how}. The rate counts bytes of IP packets. A cap is the capacity of a path or of a subscriber unless it depends on the name; whether the name was the cause takes a control: the same server asked for another name."
+        "{what} {held} to {rate} {how}. The rate counts bytes of IP packets. {}",
+        if f.keyed_on.is_some() {
+            held_against(f).trim_start().to_owned()
+        } else {
+            "A cap is the capacity of a path or of a subscriber unless it depends on the name; whether the name was the cause takes a control: the same server asked for another name.".to_owned()
+        }
     )
 }
 

@@ -251,7 +251,11 @@ fn sorted(frames: &[u64]) -> Vec<u64> {
 
 /// A probability as people read it; never a certainty.
 pub fn percent(p: f64) -> String {
-    if p >= 0.999 { "over 99.9%".to_owned() } else { format!("{:.0}%", p * 100.0) }
+    match p {
+        0.999.. => "over 99.9%".to_owned(),
+        0.99.. => format!("{:.1}%", (p * 1000.0).floor() / 10.0),
+        _ => format!("{:.0}%", (p * 100.0).min(99.0)),
+    }
 }
 
 fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<()> {

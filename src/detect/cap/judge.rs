@@ -21,8 +21,10 @@ const STRAY: f64 = 0.9;
 const FEW: f64 = 0.83;
 const FEW_GAIN: f64 = 150.0;
 
-/// The gain over chance that a claim takes: simulated readers with small windows on paths that reorder reach 24.
-const CLAIM_GAIN: f64 = 30.0;
+/// Where so large a share of the packets is sent with nothing in flight, the ends hold the rate (a small window, a slow program),
+/// and a claim takes this much gain over chance: simulated readers with small windows on paths that reorder reach 24.
+const ALONE: f64 = 0.3;
+const ALONE_GAIN: f64 = 30.0;
 
 /// What is said of a group of transfers.
 pub(super) fn judge(g: &Group<'_>) -> Option<Finding> {
@@ -115,7 +117,7 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
     let gate = match f.losses {
         n if n < CLAIM_LOSSES => Level::Possible,
         _ if p.replay.explained() < FEW && p.gain < FEW_GAIN => Level::Possible,
-        _ if p.gain < CLAIM_GAIN => Level::Possible,
+        _ if p.gain < ALONE_GAIN && f.alone > ALONE => Level::Possible,
         n if n < CONFIRM_LOSSES || first <= 0.0 || second <= 0.0 => Level::Likely,
         _ => Level::Confirmed,
     };
