@@ -19,10 +19,13 @@ mod hosts;
 use std::path::Path;
 use std::process::Command;
 
+use pinchpoint::analysis::{Settings, analyze};
+use pinchpoint::capture::open_reader;
 use pinchpoint::testkit::matrix::{self, Entry, Said, Scores};
 use pinchpoint::testkit::path::capture::capture;
 use pinchpoint::testkit::path::line::Run;
 use pinchpoint::testkit::path::scenario::Class;
+use pinchpoint::testkit::path::world::play;
 
 const SEED: u64 = 20_240_217;
 
@@ -37,6 +40,14 @@ const PLAYED: &[(&str, &str)] = &[
     ("reset-in-path", "flags=RST+ACK, path.1.ttl={"),
     ("answer-rewritten", "counter"),
     ("server-refuses", "answer=reset, server.0.host.reset_ttl=64, server.0.host.stack=model"),
+];
+
+/// Downloads of which the senders are compared: how long they take, and what share they send again.
+const SENDERS: &[&str] = &[
+    "path.1=policer, server.0.host.control=cubic",
+    "path.1=policer, server.0.host.control=bbr",
+    "path.1=policer, server.0.host.control=reno",
+    "path.1=link, server.0.host.control=cubic",
 ];
 
 fn cannot() -> Option<&'static str> {
@@ -76,6 +87,65 @@ fn row(name: &str, real: &Scores, simulated: &Scores) {
     println!("{name}");
     println!("  done to:  kernel {}; simulation {}", said(real, true), said(simulated, true));
     println!("  left be:  kernel {}; simulation {}", said(real, false), said(simulated, false));
+}
+
+/// Seconds from the first packet of a download to its last, and the share of data segments that the server sent again.
+fn sender(run: &Run, entry: &Entry) -> (f64, f64) {
+    let how = entry.scenario.capture.iter().find(|c| c.at == "server").unwrap();
+    let file = capture(run, how, SEED).file;
+    let mut source = open_reader(Box::new(std::io::Cursor::new(file))).unwrap();
+    let analysis = analyze(&mut source, Settings::default(), &mut |_| {});
+    let c = analysis.connections.iter().max_by_key(|c| c.flows.to_client.bytes).unwrap();
+    let f = &c.flows.to_client;
+    assert!(f.new_bytes >= 900_000, "{}: {} bytes came about", entry.variant, f.new_bytes);
+    (f.new_bytes as f64 * 8.0 / f.goodput_bps.unwrap(), f.retransmitted as f64 / f.packets as f64)
+}
+
+#[test]
+fn the_model_sends_as_the_kernel_does() {
+    if let Some(why) = cannot() {
+        println!("skipped: {why}");
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios");
+    let entries = matrix::load(&folder).unwrap();
+    let chosen: Vec<&Entry> = SENDERS
+        .iter()
+        .map(|v| {
+            entries
+                .iter()
+                .find(|e| e.name == "policed-short" && e.variant == *v)
+                .unwrap_or_else(|| panic!("{v}"))
+        })
+        .collect();
+    let real: Vec<(f64, f64)> = std::thread::scope(|scope| {
+        let hosts: Vec<_> = chosen
+            .iter()
+            .enumerate()
+            .map(|(n, e)| scope.spawn(move || sender(&hosts::play(50 + n, &e.scenario, SEED), e)))
+            .collect();
+        hosts.into_iter().map(|h| h.join().unwrap()).collect()
+    });
+    for (e, (seconds, again)) in chosen.iter().zip(real) {
+        let (modelled, modelled_again) = sender(&play(&e.scenario, SEED), e);
+        println!(
+            "{}: kernel {seconds:.2} s, {:.1}% sent again; model {modelled:.2} s, {:.1}%",
+            e.variant,
+            again * 100.0,
+            modelled_again * 100.0
+        );
+        // a cap decides how long a transfer takes; how much is sent again is the sender's
+        assert!(
+            (seconds / modelled - 1.0).abs() < 0.25,
+            "{}: {seconds} s, and the model {modelled} s",
+            e.variant
+        );
+        assert!(
+            (again - modelled_again).abs() < 0.08,
+            "{}: {again} sent again, and the model {modelled_again}",
+            e.variant
+        );
+    }
 }
 
 #[test]

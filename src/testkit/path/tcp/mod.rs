@@ -67,6 +67,17 @@ struct Flying {
     limited: bool,
 }
 
+/// Proportional rate reduction (RFC 6937): while losses are mended, as much is sent as arrives.
+#[derive(Clone, Copy, Debug, Default)]
+struct Prr {
+    /// In flight when the losses were found.
+    from: u64,
+    delivered: u64,
+    sent: u64,
+    /// What may be in flight now.
+    window: u64,
+}
+
 /// One end of a connection.
 pub struct Tcp {
     tuning: Tuning,
@@ -90,6 +101,7 @@ pub struct Tcp {
     peer_timestamps: bool,
     congestion: Congestion,
     recovery: Option<u64>,
+    prr: Prr,
     srtt: Option<f64>,
     rttvar: f64,
     min_rtt: Option<Span>,
@@ -147,6 +159,7 @@ impl Tcp {
             peer_timestamps: false,
             congestion: Congestion::new(tuning.control, tuning.mss),
             recovery: None,
+            prr: Prr::default(),
             srtt: None,
             rttvar: 0.0,
             min_rtt: None,
@@ -207,7 +220,10 @@ impl Tcp {
 
     /// Sends the segment again that is lost first, or a new one; says whether it sent.
     fn send_one(&mut self, now: Timestamp, out: &mut Vec<Vec<u8>>) -> bool {
-        let window = self.congestion.window();
+        let window = match self.recovery {
+            Some(_) if self.prr.from > 0 => self.prr.window,
+            _ => self.congestion.window(),
+        };
         if let Some(i) = self.flight.iter().position(|s| s.lost) {
             let s = self.flight[i];
             let forced = self.pipe == 0 || s.from == self.una && !s.again;
@@ -217,6 +233,7 @@ impl Tcp {
             let packet = self.data_segment(now, s.from, s.to);
             out.push(packet);
             self.pipe += s.to - s.from;
+            self.prr.sent += s.to - s.from;
             let (delivered, delivered_at) = (self.delivered, self.delivered_at);
             let s = &mut self.flight[i];
             (s.lost, s.again, s.at, s.delivered, s.delivered_at) =
@@ -253,6 +270,7 @@ impl Tcp {
         });
         self.next = to;
         self.pipe += to - from;
+        self.prr.sent += to - from;
         let packet = self.data_segment(now, from, to);
         out.push(packet);
         if self.timer.is_none_or(|(_, probe)| probe) {

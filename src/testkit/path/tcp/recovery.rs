@@ -1,6 +1,6 @@
 //! What acknowledgments say: what arrived, what is lost, when to try again.
 
-use super::{Flying, Header, MAX_BACKOFF, Phase, Tcp};
+use super::{Flying, Header, MAX_BACKOFF, Phase, Prr, Tcp};
 use crate::base::{Span, Timestamp};
 use crate::testkit::path::congestion::Sample;
 use crate::wire::tcp::{self, TcpOption};
@@ -115,6 +115,9 @@ impl Tcp {
             self.congestion.acknowledged(&sample);
         }
         self.find_losses(now);
+        if self.recovery.is_some() && self.prr.from > 0 {
+            self.reduce(self.delivered - before);
+        }
         if self.recovery.is_some_and(|r| self.una >= r) {
             self.recovery = None;
             self.congestion.recovered();
@@ -125,6 +128,21 @@ impl Tcp {
         if self.una == self.next && self.flight.is_empty() {
             self.timer = None;
         }
+    }
+
+    /// How much may be in flight while losses are mended (RFC 6937, with its reduction bound of slow start).
+    fn reduce(&mut self, delivered: u64) {
+        let mss = u64::from(self.tuning.mss);
+        let target = self.congestion.window();
+        self.prr.delivered += delivered;
+        let p = &mut self.prr;
+        let more = if self.pipe > target {
+            (p.delivered * target).div_ceil(p.from).saturating_sub(p.sent)
+        } else {
+            let limit = p.delivered.saturating_sub(p.sent).max(delivered) + mss;
+            limit.min(target - self.pipe)
+        };
+        p.window = self.pipe + more;
     }
 
     /// RACK (RFC 8985): lost is what was sent well before something that has arrived. Three segments that arrived from
@@ -154,6 +172,8 @@ impl Tcp {
             if self.recovery.is_none() {
                 self.recovery = Some(self.next);
                 self.congestion.congested(now, self.pipe + lost);
+                self.prr = Prr { from: self.pipe + lost, ..Prr::default() };
+                self.reduce(0);
             }
         }
     }
@@ -194,6 +214,7 @@ impl Tcp {
         }
         if self.phase == Phase::Established {
             self.recovery = Some(self.next);
+            self.prr = Prr::default(); // slow start takes over
             self.congestion.timed_out(self.pipe);
         }
         self.backoff += 1;
