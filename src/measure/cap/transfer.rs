@@ -30,7 +30,7 @@ pub struct Fits {
     pub window_full: f64,
     /// Share of the packets that were sent with nothing in flight.
     pub alone: f64,
-    /// Share of the packets that came in less than [`FASTER`] of the time that the fitted rate takes for one; 1 where they
+    /// Share of the packets that came in less than seven tenths of the time that the fitted rate takes for one; 1 where they
     /// were captured before anything could space them.
     pub faster: f64,
     /// Seconds from the first packet to the last.
