@@ -120,9 +120,9 @@ impl Id {
     }
 }
 
-/// A QUIC connection, while it is open.
+/// What was seen of a QUIC connection: all that its row needs.
 #[derive(Clone, Debug, Default)]
-pub struct Quic {
+pub struct Seen {
     /// The version: of the client's Initials, or of the first long header.
     pub version: Version,
     /// The hello, once it is read.
@@ -149,6 +149,13 @@ pub struct Quic {
     pub cut: u32,
     /// Initials that were not tried: enough were opened, or failed.
     pub untried: u32,
+}
+
+/// A QUIC connection, while it is open.
+#[derive(Clone, Debug, Default)]
+pub struct Quic {
+    /// What was seen of it.
+    pub seen: Seen,
     keys: Option<PerDirection<Keys>>,
     /// What the keys were made from.
     key_id: Id,
@@ -168,13 +175,13 @@ impl Quic {
     /// own that opens it, though nobody asked the client to come again.
     pub(super) fn begins_anew(&mut self, d: &Datagram<'_>) -> bool {
         let Some(PerDirection { to_server: keys, .. }) = self.keys else { return false };
-        if self.negotiation.is_some() || self.retry.is_some() {
+        if self.seen.negotiation.is_some() || self.seen.retry.is_some() {
             return false;
         }
         let Some(Packet::Long(long)) = packets(d.payload).next() else { return false };
         let id = Id::new(long.dcid);
         let known = id == self.key_id || Some(id) == self.server_id || long.kind != Kind::Initial;
-        if known || self.refused >= MAX_REFUSED {
+        if known || self.seen.refused >= MAX_REFUSED {
             return false;
         }
         let mut frames = Vec::new();
@@ -201,21 +208,21 @@ impl Quic {
                 }
                 Packet::Short => short_headers += 1,
                 Packet::Retry { scid } if from == Direction::ToClient => {
-                    self.retry = self.retry.or(Some(d.frame));
+                    self.seen.retry = self.seen.retry.or(Some(d.frame));
                     self.server_id = Some(Id::new(scid));
                 }
                 Packet::Negotiation(_) if from == Direction::ToClient => {
-                    self.negotiation = self.negotiation.or(Some(d.frame));
+                    self.seen.negotiation = self.seen.negotiation.or(Some(d.frame));
                 }
                 Packet::Google(version) | Packet::Unread(version) => {
-                    if self.version == Version::default() {
-                        self.version = version;
+                    if self.seen.version == Version::default() {
+                        self.seen.version = version;
                     }
                 }
                 Packet::Retry { .. } | Packet::Negotiation(_) => {}
             }
         }
-        let sent = &mut self.sent[from];
+        let sent = &mut self.seen.sent[from];
         sent.short = sent.short.saturating_add(short_headers);
         if long_headers {
             sent.short_since_long = 0;
@@ -226,18 +233,18 @@ impl Quic {
         if short_headers > 0 {
             sent.first_short = sent.first_short.or(Some(d.at));
         }
-        let server = &self.sent.to_client;
+        let server = &self.seen.sent.to_client;
         if from == Direction::ToServer && (server.last_long.is_some() || server.short > 0) {
-            self.client_replied = self.client_replied.or(Some(d.at));
+            self.seen.client_replied = self.seen.client_replied.or(Some(d.at));
         }
         sender
     }
 
     fn long(&mut self, from: Direction, long: &Long<'_>, d: &Datagram<'_>) -> Sender {
-        if self.version == Version::default() {
-            self.version = long.version;
+        if self.seen.version == Version::default() {
+            self.seen.version = long.version;
         }
-        let sent = &mut self.sent[from];
+        let sent = &mut self.seen.sent[from];
         let count = match long.kind {
             Kind::Initial => &mut sent.initials,
             Kind::ZeroRtt => &mut sent.zero_rtt,
@@ -248,27 +255,27 @@ impl Quic {
             return Sender::Either;
         }
         if from == Direction::ToServer && sent.initials == 1 {
-            self.first_initial_len = d.len;
+            self.seen.first_initial_len = d.len;
         }
-        if sent.opened >= MAX_OPENED || self.refused >= MAX_REFUSED {
-            self.untried = self.untried.saturating_add(1);
+        if sent.opened >= MAX_OPENED || self.seen.refused >= MAX_REFUSED {
+            self.seen.untried = self.seen.untried.saturating_add(1);
             return Sender::Either;
         }
         let mut frames = Vec::with_capacity(long.bytes.len());
         let (direction, number) = match self.open(from, long, &mut frames) {
             Ok(opened) => opened,
             Err(Refused::Cut) => {
-                self.cut = self.cut.saturating_add(1);
+                self.seen.cut = self.seen.cut.saturating_add(1);
                 return Sender::Either;
             }
             Err(Refused::WrongTag | Refused::TooShort) => {
-                self.refused += 1; // at most MAX_REFUSED
+                self.seen.refused += 1; // at most MAX_REFUSED
                 return Sender::Either;
             }
         };
         if direction == Direction::ToServer && from == Direction::ToClient {
-            std::mem::swap(&mut self.sent.to_server, &mut self.sent.to_client);
-            self.first_initial_len = d.len;
+            std::mem::swap(&mut self.seen.sent.to_server, &mut self.seen.sent.to_client);
+            self.seen.first_initial_len = d.len;
         }
         self.frames(direction, number, &frames, d);
         if direction == Direction::ToClient {
@@ -286,9 +293,9 @@ impl Quic {
         long: &Long<'_>,
         frames: &mut Vec<u8>,
     ) -> Result<(Direction, u64), Refused> {
-        let expected = self.sent[from].largest.map_or(0, |n| n + 1);
+        let expected = self.seen.sent[from].largest.map_or(0, |n| n + 1);
         if let Some(keys) = self.keys {
-            if long.version == self.version {
+            if long.version == self.seen.version {
                 match keys[from].open(long, expected, frames) {
                     Err(Refused::WrongTag) => {}
                     other => return other.map(|number| (from, number)),
@@ -297,11 +304,11 @@ impl Quic {
                 && let Ok(number) = keys[from].open(long, expected, frames)
             {
                 // the ends went on in another version that they share (RFC 9368 §2)
-                self.version = long.version;
+                self.seen.version = long.version;
                 self.keys = Some(keys);
                 return Ok((from, number));
             }
-            let again = self.retry.is_some() || self.negotiation.is_some();
+            let again = self.seen.retry.is_some() || self.seen.negotiation.is_some();
             if !again || from == Direction::ToClient || Id::new(long.dcid) == self.key_id {
                 return Err(Refused::WrongTag);
             }
@@ -310,9 +317,9 @@ impl Quic {
             return Err(Refused::Cut);
         }
         let (keys, number) = opens_itself(long, frames).ok_or(Refused::WrongTag)?;
-        if self.version != long.version {
+        if self.seen.version != long.version {
             // what came before belonged to another try
-            (self.head, self.ask_at, self.version) = (StreamHead::default(), 0, long.version);
+            (self.head, self.ask_at, self.seen.version) = (StreamHead::default(), 0, long.version);
         }
         (self.keys, self.key_id) = (Some(keys), Id::new(long.dcid));
         Ok((Direction::ToServer, number))
@@ -320,39 +327,39 @@ impl Quic {
 
     fn frames(&mut self, direction: Direction, number: u64, frames: &[u8], d: &Datagram<'_>) {
         let is_client = direction == Direction::ToServer;
-        if is_client && self.sent.to_client.last_long.is_none() {
-            self.first_flight = self.first_flight.max(Some(number));
+        if is_client && self.seen.sent.to_client.last_long.is_none() {
+            self.seen.first_flight = self.seen.first_flight.max(Some(number));
         }
-        let sent = &mut self.sent[direction];
+        let sent = &mut self.seen.sent[direction];
         sent.opened += 1; // at most MAX_OPENED
         sent.largest = sent.largest.max(Some(number));
         let (mut begins, mut crypto) = (false, false);
         for frame in Frames::new(frames) {
             match frame {
                 Frame::Ack { largest } => {
-                    let other = &mut self.sent[direction.reversed()];
+                    let other = &mut self.seen.sent[direction.reversed()];
                     other.acked = other.acked.max(Some(largest));
                 }
                 Frame::Crypto { offset, data } => {
                     begins |= offset == 0 && !data.is_empty();
-                    if is_client && self.hello.is_none() {
+                    if is_client && self.seen.hello.is_none() {
                         crypto = true;
                         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
                         self.head.insert(offset, data, d.frame, HELLO_LIMIT);
                     }
                 }
                 Frame::Close { code } => {
-                    self.close = self.close.or(Some(Close { direction, code, frame: d.frame }));
+                    self.seen.close = self.seen.close.or(Some(Close { direction, code, frame: d.frame }));
                 }
                 Frame::Ping | Frame::Other => {}
             }
         }
         if begins {
-            let sent = &mut self.sent[direction];
+            let sent = &mut self.seen.sent[direction];
             sent.flights += 1; // at most MAX_OPENED
             sent.last_flight = Some(d.at);
-            if is_client && self.hello_times.len() < TIMES_KEPT {
-                self.hello_times.push(d.at);
+            if is_client && self.seen.hello_times.len() < TIMES_KEPT {
+                self.seen.hello_times.push(d.at);
             }
         }
         if crypto {
@@ -374,7 +381,7 @@ impl Quic {
     }
 
     fn keep(&mut self, hello: &ClientHello, at: Timestamp) {
-        self.hello = Some(Box::new(Hello {
+        self.seen.hello = Some(Box::new(Hello {
             name: hello.server_name.as_ref().map(|n| n.folded.clone()),
             ech: hello.ech.is_some(),
             alpn: hello.alpn_text().next(),
@@ -397,7 +404,7 @@ impl Quic {
 
     /// What can still be told when no more will come: a hello of which the capture has only the beginning.
     pub(super) fn finish(&mut self, at: Timestamp) {
-        if self.hello.is_none()
+        if self.seen.hello.is_none()
             && let Some(hello) = tls::client_hello_message(self.head.contiguous()).into_seen()
         {
             self.keep(&hello, at);
@@ -461,7 +468,7 @@ mod tests {
     }
 
     fn name(quic: &Quic) -> Option<&str> {
-        quic.hello.as_ref()?.name.as_deref()
+        quic.seen.hello.as_ref()?.name.as_deref()
     }
 
     #[test]
@@ -473,8 +480,8 @@ mod tests {
     fn the_first_initial_tells_the_client() {
         let (flow, quic) = only(&[(DOWN, initial(Version::V1, DCID, "Example.org."))]);
         assert_eq!((flow.client.port, flow.server.port, flow.roles), (443, 50_000, Roles::Handshake));
-        assert_eq!((name(&quic), quic.first_initial_len), (Some("example.org"), 1200));
-        let hello = quic.hello.unwrap();
+        assert_eq!((name(&quic), quic.seen.first_initial_len), (Some("example.org"), 1200));
+        let hello = quic.seen.hello.unwrap();
         assert!(hello.complete && hello.ja4.unwrap().starts_with("q13d"));
     }
 
@@ -492,11 +499,15 @@ mod tests {
             (UP, close.seal()),
         ]);
         assert_eq!(
-            (quic.sent.to_client.flights, quic.sent.to_client.opened, quic.sent.to_server.acked),
+            (
+                quic.seen.sent.to_client.flights,
+                quic.seen.sent.to_client.opened,
+                quic.seen.sent.to_server.acked
+            ),
             (2, 2, Some(0))
         );
-        assert_eq!(quic.close, Some(Close { direction: UP, code: 0x128, frame: 4 }));
-        assert_eq!((quic.refused, quic.hello_times.len()), (0, 1));
+        assert_eq!(quic.seen.close, Some(Close { direction: UP, code: 0x128, frame: 4 }));
+        assert_eq!((quic.seen.refused, quic.seen.hello_times.len()), (0, 1));
     }
 
     #[test]
@@ -515,10 +526,15 @@ mod tests {
             (DOWN, answer),
         ]);
         assert_eq!(
-            (quic.retry, quic.sent.to_server.opened, quic.sent.to_client.opened, quic.refused),
+            (
+                quic.seen.retry,
+                quic.seen.sent.to_server.opened,
+                quic.seen.sent.to_client.opened,
+                quic.seen.refused
+            ),
             (Some(2), 2, 1, 0)
         );
-        assert_eq!(quic.sent.to_server.flights, 2);
+        assert_eq!(quic.seen.sent.to_server.flights, 2);
     }
 
     #[test]
@@ -528,11 +544,17 @@ mod tests {
             (DOWN, make::negotiation(&[], DCID, &[Version::draft(29)])),
             (UP, initial(Version::draft(29), b"\x09\x09\x09\x09\x09\x09\x09\x09", "a.example")),
         ]);
-        assert_eq!((quic.version, quic.negotiation, quic.refused), (Version::draft(29), Some(2), 0));
+        assert_eq!(
+            (quic.seen.version, quic.seen.negotiation, quic.seen.refused),
+            (Version::draft(29), Some(2), 0)
+        );
         // RFC 9368: the server answers in another version without asking
         let answer = Initial::from_server(Version::V2, DCID).with(&make::ack(0), 0).seal();
         let (_, quic) = only(&[(UP, initial(Version::V1, DCID, "a.example")), (DOWN, answer)]);
-        assert_eq!((quic.version, quic.sent.to_client.opened, quic.refused), (Version::V2, 1, 0));
+        assert_eq!(
+            (quic.seen.version, quic.seen.sent.to_client.opened, quic.seen.refused),
+            (Version::V2, 1, 0)
+        );
     }
 
     #[test]
@@ -544,7 +566,7 @@ mod tests {
         ]);
         let seen: Vec<(Option<&str>, u32)> = flows
             .iter()
-            .map(|f| f.quic.as_deref().map(|q| (name(q), q.sent.to_server.flights)).unwrap())
+            .map(|f| f.quic.as_deref().map(|q| (name(q), q.seen.sent.to_server.flights)).unwrap())
             .collect();
         assert_eq!(seen, [(Some("a.example"), 2), (Some("b.example"), 1)]);
     }
@@ -555,12 +577,15 @@ mod tests {
         packet[600] ^= 1;
         let mut datagrams = vec![(UP, packet.clone()); 40];
         let (flow, quic) = only(&datagrams);
-        assert_eq!((name(&quic), quic.refused, quic.untried, flow.roles), (None, 16, 24, Roles::Guessed));
+        assert_eq!(
+            (name(&quic), quic.seen.refused, quic.seen.untried, flow.roles),
+            (None, 16, 24, Roles::Guessed)
+        );
         datagrams.truncate(1);
         datagrams.push((UP, initial(Version::V1, DCID, "a.example")));
         assert_eq!(name(&only(&datagrams).1), Some("a.example"));
         let cut = only(&[(UP, initial(Version::V1, DCID, "a.example")[..700].to_vec())]).1;
-        assert_eq!((name(&cut), cut.cut, cut.refused), (None, 1, 0));
+        assert_eq!((name(&cut), cut.seen.cut, cut.seen.refused), (None, 1, 0));
     }
 
     #[test]
@@ -569,7 +594,7 @@ mod tests {
         let packet =
             Initial::from_client(Version::V1, DCID).with(&make::crypto(0, &hello[..1000]), 1200).seal();
         let (_, quic) = only(&[(UP, packet)]);
-        let read = quic.hello.as_ref().unwrap();
+        let read = quic.seen.hello.as_ref().unwrap();
         assert_eq!(
             (name(&quic), read.complete, read.len, &read.ja4),
             (Some("a.example"), false, hello.len() - 4, &None)
@@ -612,12 +637,12 @@ mod tests {
             let datagrams: Vec<(Direction, Vec<u8>)> =
                 packets.chunks(1 + usize::from(coalesced)).map(|p| (UP, p.concat())).collect();
             let (_, quic) = only(&datagrams);
-            let hello = quic.hello.as_deref().unwrap();
+            let hello = quic.seen.hello.as_deref().unwrap();
             let whole = tls::client_hello_message(&message).into_seen().unwrap();
             prop_assert!(hello.complete && hello.ech);
             prop_assert_eq!(hello.name.as_deref(), Some("x.com"));
             prop_assert_eq!(&hello.ja4, &tls::ja4(&whole, Transport::Quic));
-            prop_assert_eq!(quic.refused, 0);
+            prop_assert_eq!(quic.seen.refused, 0);
         }
     }
 }

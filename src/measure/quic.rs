@@ -4,10 +4,9 @@ use crate::base::endpoint::PerDirection;
 use crate::base::{Endpoint, Span, Timestamp};
 use crate::flow::community_id::community_id;
 use crate::flow::connection::{Ended, Roles};
-use crate::flow::quic::{Close, Hello, Quic, Sent};
+use crate::flow::quic::{Quic, Seen};
 use crate::flow::udp::{Side, UdpFlow};
 use crate::wire::ip::protocol;
-use crate::wire::quic::Version;
 
 /// How often a hello must have been sent for its silence to count: once and two repetitions, which RFC 9002 §6.2
 /// spaces by a probe timeout that doubles.
@@ -88,38 +87,14 @@ pub struct QuicSummary {
     pub started: Timestamp,
     /// From its first packet to its last.
     pub duration: Span,
-    /// The version.
-    pub version: Version,
+    /// Its packets, its hello, and how it went on.
+    pub seen: Seen,
     /// Datagrams of each end.
     pub sides: PerDirection<Side>,
-    /// QUIC packets of each end, by kind.
-    pub sent: PerDirection<Sent>,
-    /// The hello, where it was read.
-    pub hello: Option<Box<Hello>>,
-    /// When the hello was sent, the first [`crate::flow::quic::TIMES_KEPT`] times.
-    pub hello_times: Vec<Timestamp>,
-    /// UDP payload that carried the client's first Initial; 0 where none was seen.
-    pub first_initial_len: u32,
     /// From the client's first packet to the server's first.
     pub answered_after: Option<Span>,
     /// From the client's first packet to its first short header, for which it needs the server's whole flight.
     pub handshake: Option<Span>,
-    /// The highest number of a client's Initial before the server's first packet.
-    pub first_flight: Option<u64>,
-    /// When the client first sent something after the server's first packet.
-    pub client_replied: Option<Timestamp>,
-    /// The frame of a Version Negotiation packet.
-    pub negotiation: Option<u64>,
-    /// The frame of a Retry.
-    pub retry: Option<u64>,
-    /// The first `CONNECTION_CLOSE` in clear.
-    pub close: Option<Close>,
-    /// Initials that are none with the keys of this connection.
-    pub refused: u32,
-    /// Initials of which the capture has only the beginning.
-    pub cut: u32,
-    /// Initials that were not tried, since enough were opened.
-    pub untried: u32,
     /// What became of it.
     pub outcome: Outcome,
     /// The Community ID.
@@ -136,7 +111,7 @@ impl QuicSummary {
         let quic = *flow.quic?;
         let Side { first: from, .. } = flow.sides.to_server;
         let since = |to: Option<Timestamp>| Some(to?.since(from?));
-        let handshake = since(quic.sent.to_server.first_short);
+        let handshake = since(quic.seen.sent.to_server.first_short);
         let outcome = outcome(&flow.sides, &quic, handshake);
         Some(Self {
             client: flow.client,
@@ -145,24 +120,12 @@ impl QuicSummary {
             first_frame: flow.first_frame,
             started: flow.started,
             duration: flow.last.since(flow.started),
-            version: quic.version,
             answered_after: since(flow.sides.to_client.first),
             handshake,
             outcome,
             community_id: community_id(flow.client, flow.server, protocol::UDP),
             sides: flow.sides,
-            sent: quic.sent,
-            hello: quic.hello,
-            hello_times: quic.hello_times,
-            first_initial_len: quic.first_initial_len,
-            first_flight: quic.first_flight,
-            client_replied: quic.client_replied,
-            negotiation: quic.negotiation,
-            retry: quic.retry,
-            close: quic.close,
-            refused: quic.refused,
-            cut: quic.cut,
-            untried: quic.untried,
+            seen: quic.seen,
             ended: flow.ended,
             tunnelled: flow.tunnelled,
         })
@@ -170,7 +133,7 @@ impl QuicSummary {
 
     /// The name that the client asked for.
     pub fn name(&self) -> Option<&str> {
-        self.hello.as_ref()?.name.as_deref()
+        self.seen.hello.as_ref()?.name.as_deref()
     }
 
     /// Whether the client's port is above the server's: the only QUIC that the Great Firewall looks at (Zohaib et al.
@@ -181,24 +144,24 @@ impl QuicSummary {
 }
 
 fn outcome(sides: &PerDirection<Side>, quic: &Quic, handshake: Option<Span>) -> Outcome {
-    let (client, server) = (&quic.sent.to_server, &quic.sent.to_client);
+    let (client, server) = (&quic.seen.sent.to_server, &quic.seen.sent.to_client);
     let long_of_server = server.initials > 0 || server.handshakes > 0;
     if sides.to_client.packets == 0 {
         let sent = client.flights.max(if quic.keyless() { client.initials } else { 0 });
         return if sent >= SENT_WITHOUT_REPLY { Outcome::NoReply } else { Outcome::Unknown };
     }
     if !long_of_server && server.short == 0 {
-        return match (quic.retry, quic.negotiation) {
+        return match (quic.seen.retry, quic.seen.negotiation) {
             (Some(_), _) => Outcome::Retry,
             (_, Some(_)) => Outcome::Negotiation,
             _ => Outcome::Unknown,
         };
     }
     // repeated after the client's reply, and not followed by packets of an open connection
-    let repeats = server.flights >= 2 && server.last_flight > quic.client_replied;
-    if quic.close.is_some() {
+    let repeats = server.flights >= 2 && server.last_flight > quic.seen.client_replied;
+    if quic.seen.close.is_some() {
         Outcome::Closed
-    } else if quic.client_replied.is_some() && repeats && server.short_since_long < 2 {
+    } else if quic.seen.client_replied.is_some() && repeats && server.short_since_long < 2 {
         Outcome::Dropped
     } else if client.short > 0 && server.short > 0 && !goes_unanswered(&sides.to_server) {
         if handshake.is_some_and(|h| h >= SLOW) { Outcome::Slow } else { Outcome::Ok }
@@ -221,6 +184,7 @@ mod tests {
     use crate::flow::udp::Datagram;
     use crate::testkit::quic as make;
     use crate::testkit::udp::{Fate, Talk, quic_connection};
+    use crate::wire::quic::Version;
     use crate::wire::udp::Udp;
 
     fn talk() -> Talk {
@@ -257,11 +221,14 @@ mod tests {
     #[test]
     fn figures_of_a_row() {
         let q = played(Fate::Answered);
-        assert_eq!((q.name(), q.first_initial_len, q.client_port_is_higher()), (Some("x.com"), 1200, true));
+        assert_eq!(
+            (q.name(), q.seen.first_initial_len, q.client_port_is_higher()),
+            (Some("x.com"), 1200, true)
+        );
         assert_eq!((q.answered_after, q.handshake), (Some(Span::from_ms(40)), Some(Span::from_ms(41))));
-        assert_eq!((q.sent.to_client.short, q.sides.to_client.packets), (6, 7));
+        assert_eq!((q.seen.sent.to_client.short, q.sides.to_client.packets), (6, 7));
         let q = played(Fate::Silence);
-        let times: Vec<i64> = q.hello_times.iter().map(|t| t.ns() / 1_000_000_000).collect();
+        let times: Vec<i64> = q.seen.hello_times.iter().map(|t| t.ns() / 1_000_000_000).collect();
         assert_eq!((times, q.sides.to_server.unanswered), (vec![0, 2, 6, 14], 4));
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::json_dns;
-use super::json_quic::{JsonQuicConnection, json_quic};
+use super::json_quic::{JsonQuic, json_quic};
 use super::names::{self, NameRow};
 use super::quality::{Note, ended, notes, vantage};
 use super::{Capture, wireshark_filter};
@@ -29,7 +29,7 @@ struct Tool {
     fingerprints: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Both<T> {
     to_server: T,
     to_client: T,
@@ -41,7 +41,7 @@ impl<T> Both<T> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Address {
     addr: String,
     port: u16,
@@ -75,61 +75,62 @@ struct JsonCapture<'a> {
     time_went_back: u64,
 }
 
-#[derive(Serialize)]
-struct JsonConnection<'a> {
-    id: String,
-    capture: usize,
-    transport: &'static str,
-    client: Address,
-    server: Address,
-    roles: &'static str,
-    tcp_stream: u64,
-    first_frame: u64,
-    community_id: &'a str,
-    sni: Option<&'a str>,
-    ech: bool,
-    http_host: Option<&'a str>,
-    alpn: Option<&'a str>,
-    tls_version: Option<u16>,
-    ja3: Option<&'a str>,
-    ja4: Option<&'a str>,
-    hello_frame: Option<u64>,
-    server_hello: bool,
-    certificate_flight: bool,
-    alerts: Both<Option<String>>,
-    close_notify: Both<bool>,
-    start_ns: i64,
-    duration_ns: i64,
-    packets: Both<u64>,
-    bytes: Both<u64>,
-    retransmitted: Both<u64>,
-    out_of_order: Both<u64>,
-    spurious: Both<u64>,
-    duplicate_acks: Both<u64>,
-    zero_window: Both<u64>,
-    keep_alive: Both<u64>,
-    missed_bytes: Both<u64>,
-    max_in_flight: Both<u64>,
-    resets: Both<u32>,
-    conflicts: Both<u32>,
-    mss: Both<Option<u16>>,
-    ttl: Both<Option<u8>>,
-    rtt_min_ns: Option<i64>,
-    rtt_ns: Both<Option<i64>>,
-    goodput_bps: Both<Option<f64>>,
-    history: &'a str,
-    conn_state: &'static str,
-    stage: &'static str,
-    signature: Option<Signature>,
-    tunnelled: bool,
-    quic: (),
-    verdict: &'static str,
-    why: Option<&'a str>,
-    findings: Vec<String>,
+/// A connection of either transport; what makes no sense for one is null.
+#[derive(Default, Serialize)]
+pub(super) struct JsonConnection<'a> {
+    pub(super) id: String,
+    pub(super) capture: usize,
+    pub(super) transport: &'static str,
+    pub(super) client: Address,
+    pub(super) server: Address,
+    pub(super) roles: &'static str,
+    pub(super) tcp_stream: Option<u64>,
+    pub(super) first_frame: u64,
+    pub(super) community_id: &'a str,
+    pub(super) sni: Option<&'a str>,
+    pub(super) ech: bool,
+    pub(super) http_host: Option<&'a str>,
+    pub(super) alpn: Option<&'a str>,
+    pub(super) tls_version: Option<u16>,
+    pub(super) ja3: Option<&'a str>,
+    pub(super) ja4: Option<&'a str>,
+    pub(super) hello_frame: Option<u64>,
+    pub(super) server_hello: bool,
+    pub(super) certificate_flight: bool,
+    pub(super) alerts: Both<Option<String>>,
+    pub(super) close_notify: Both<bool>,
+    pub(super) start_ns: i64,
+    pub(super) duration_ns: i64,
+    pub(super) packets: Both<u64>,
+    pub(super) bytes: Both<u64>,
+    pub(super) retransmitted: Option<Both<u64>>,
+    pub(super) out_of_order: Option<Both<u64>>,
+    pub(super) spurious: Option<Both<u64>>,
+    pub(super) duplicate_acks: Option<Both<u64>>,
+    pub(super) zero_window: Option<Both<u64>>,
+    pub(super) keep_alive: Option<Both<u64>>,
+    pub(super) missed_bytes: Option<Both<u64>>,
+    pub(super) max_in_flight: Option<Both<u64>>,
+    pub(super) resets: Option<Both<u32>>,
+    pub(super) conflicts: Option<Both<u32>>,
+    pub(super) mss: Option<Both<Option<u16>>>,
+    pub(super) ttl: Both<Option<u8>>,
+    pub(super) rtt_min_ns: Option<i64>,
+    pub(super) rtt_ns: Option<Both<Option<i64>>>,
+    pub(super) goodput_bps: Option<Both<Option<f64>>>,
+    pub(super) history: Option<&'a str>,
+    pub(super) conn_state: Option<&'static str>,
+    pub(super) stage: Option<&'static str>,
+    pub(super) signature: Option<Signature>,
+    pub(super) tunnelled: bool,
+    pub(super) quic: Option<JsonQuic>,
+    pub(super) verdict: &'static str,
+    pub(super) why: Option<&'a str>,
+    pub(super) findings: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct Signature {
+pub(super) struct Signature {
     stage: &'static str,
     name: &'static str,
 }
@@ -383,19 +384,10 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
 }
 
 /// TCP connections, then those of QUIC.
-fn all_connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = AnyConnection<'a>> {
+fn all_connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
     let before = c.analysis.connections.len();
     let quic = c.analysis.udp.quic.iter().enumerate();
-    connections(ids, n, c).map(|c| AnyConnection::Tcp(Box::new(c))).chain(
-        quic.map(move |(i, q)| AnyConnection::Quic(Box::new(json_quic(ids.connection(n, before + i), n, q)))),
-    )
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum AnyConnection<'a> {
-    Tcp(Box<JsonConnection<'a>>),
-    Quic(Box<JsonQuicConnection<'a>>),
+    connections(ids, n, c).chain(quic.map(move |(i, q)| json_quic(ids.connection(n, before + i), n, q)))
 }
 
 fn connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
@@ -429,7 +421,7 @@ fn json_connection<'a>(
         client: s.client.into(),
         server: s.server.into(),
         roles: s.roles.name(),
-        tcp_stream: s.stream,
+        tcp_stream: Some(s.stream),
         first_frame: s.first_frame,
         community_id: &s.community_id,
         sni: s.sni.as_deref(),
@@ -448,27 +440,27 @@ fn json_connection<'a>(
         duration_ns: s.duration.ns(),
         packets: Both::new(|d| f[d].packets),
         bytes: Both::new(|d| f[d].bytes),
-        retransmitted: Both::new(|d| f[d].retransmitted),
-        out_of_order: Both::new(|d| f[d].out_of_order),
-        spurious: Both::new(|d| f[d].spurious),
-        duplicate_acks: Both::new(|d| f[d].duplicate_acks),
-        zero_window: Both::new(|d| f[d].zero_window),
-        keep_alive: Both::new(|d| f[d].keep_alive),
-        missed_bytes: Both::new(|d| f[d].missed_bytes),
-        max_in_flight: Both::new(|d| f[d].max_in_flight),
-        resets: Both::new(|d| f[d].resets),
-        conflicts: Both::new(|d| f[d].conflicts),
-        mss: Both::new(|d| f[d].mss),
+        retransmitted: Some(Both::new(|d| f[d].retransmitted)),
+        out_of_order: Some(Both::new(|d| f[d].out_of_order)),
+        spurious: Some(Both::new(|d| f[d].spurious)),
+        duplicate_acks: Some(Both::new(|d| f[d].duplicate_acks)),
+        zero_window: Some(Both::new(|d| f[d].zero_window)),
+        keep_alive: Some(Both::new(|d| f[d].keep_alive)),
+        missed_bytes: Some(Both::new(|d| f[d].missed_bytes)),
+        max_in_flight: Some(Both::new(|d| f[d].max_in_flight)),
+        resets: Some(Both::new(|d| f[d].resets)),
+        conflicts: Some(Both::new(|d| f[d].conflicts)),
+        mss: Some(Both::new(|d| f[d].mss)),
         ttl: Both::new(|d| f[d].ttl),
         rtt_min_ns: ns(s.rtt_min),
-        rtt_ns: Both::new(|d| ns(f[d].rtt_min)),
-        goodput_bps: Both::new(|d| f[d].goodput_bps),
-        history: &s.history,
-        conn_state: s.conn_state,
-        stage: s.stage.name(),
+        rtt_ns: Some(Both::new(|d| ns(f[d].rtt_min))),
+        goodput_bps: Some(Both::new(|d| f[d].goodput_bps)),
+        history: Some(&s.history),
+        conn_state: Some(s.conn_state),
+        stage: Some(s.stage.name()),
         signature: s.signature.map(|s| Signature { stage: s.stage.name(), name: s.name }),
         tunnelled: s.tunnelled,
-        quic: (),
+        quic: None,
         verdict,
         why,
         findings,

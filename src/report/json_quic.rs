@@ -1,67 +1,14 @@
-//! A QUIC connection in the JSON: the fields of a TCP connection, null where they make no sense, and `quic` with its own.
+//! A QUIC connection in the JSON: a [`JsonConnection`] with `quic` for what is its own.
 
 use serde::Serialize;
 
-use super::json::{Address, Both};
+use super::json::{Both, JsonConnection};
 use crate::base::{Span, Timestamp};
 use crate::measure::QuicSummary;
 use crate::measure::quic::Outcome;
 
 #[derive(Serialize)]
-pub(super) struct JsonQuicConnection<'a> {
-    id: String,
-    capture: usize,
-    transport: &'static str,
-    client: Address,
-    server: Address,
-    roles: &'static str,
-    tcp_stream: (),
-    first_frame: u64,
-    community_id: &'a str,
-    sni: Option<&'a str>,
-    ech: bool,
-    http_host: (),
-    alpn: Option<&'a str>,
-    tls_version: Option<u16>,
-    ja3: Option<&'a str>,
-    ja4: Option<&'a str>,
-    hello_frame: Option<u64>,
-    server_hello: bool,
-    certificate_flight: bool,
-    alerts: Both<Option<()>>,
-    close_notify: Both<bool>,
-    start_ns: i64,
-    duration_ns: i64,
-    packets: Both<u64>,
-    bytes: Both<u64>,
-    retransmitted: (),
-    out_of_order: (),
-    spurious: (),
-    duplicate_acks: (),
-    zero_window: (),
-    keep_alive: (),
-    missed_bytes: (),
-    max_in_flight: (),
-    resets: (),
-    conflicts: (),
-    mss: (),
-    ttl: Both<Option<u8>>,
-    rtt_min_ns: (),
-    rtt_ns: (),
-    goodput_bps: (),
-    history: (),
-    conn_state: (),
-    stage: (),
-    signature: (),
-    tunnelled: bool,
-    quic: JsonQuic,
-    verdict: &'static str,
-    why: Option<&'static str>,
-    findings: [String; 0],
-}
-
-#[derive(Serialize)]
-struct JsonQuic {
+pub(super) struct JsonQuic {
     version: Option<String>,
     outcome: &'static str,
     first_initial_bytes: Option<u32>,
@@ -96,88 +43,70 @@ struct JsonClose {
     frame: u64,
 }
 
-pub(super) fn json_quic(id: String, capture: usize, q: &QuicSummary) -> JsonQuicConnection<'_> {
-    let hello = q.hello.as_deref();
-    JsonQuicConnection {
+pub(super) fn json_quic(id: String, capture: usize, q: &QuicSummary) -> JsonConnection<'_> {
+    let hello = q.seen.hello.as_deref();
+    JsonConnection {
         id,
         capture,
         transport: "quic",
         client: q.client.into(),
         server: q.server.into(),
         roles: q.roles.name(),
-        tcp_stream: (),
         first_frame: q.first_frame,
         community_id: &q.community_id,
         sni: q.name(),
         ech: hello.is_some_and(|h| h.ech),
-        http_host: (),
         alpn: hello.and_then(|h| h.alpn.as_deref()),
         tls_version: hello.map(|h| h.version),
         ja3: hello.and_then(|h| h.ja3.as_deref()),
         ja4: hello.and_then(|h| h.ja4.as_deref()),
         hello_frame: hello.map(|h| h.frame),
-        server_hello: q.sent.to_client.flights > 0,
-        certificate_flight: q.sent.to_client.handshakes > 0,
-        alerts: Both::new(|_| None),
-        close_notify: Both::new(|_| false),
+        server_hello: q.seen.sent.to_client.flights > 0,
+        certificate_flight: q.seen.sent.to_client.handshakes > 0,
         start_ns: q.started.ns(),
         duration_ns: q.duration.ns(),
         packets: Both::new(|d| q.sides[d].packets),
         bytes: Both::new(|d| q.sides[d].bytes),
-        retransmitted: (),
-        out_of_order: (),
-        spurious: (),
-        duplicate_acks: (),
-        zero_window: (),
-        keep_alive: (),
-        missed_bytes: (),
-        max_in_flight: (),
-        resets: (),
-        conflicts: (),
-        mss: (),
         ttl: Both::new(|d| q.sides[d].ttl),
-        rtt_min_ns: (),
-        rtt_ns: (),
-        goodput_bps: (),
-        history: (),
-        conn_state: (),
-        stage: (),
-        signature: (),
         tunnelled: q.tunnelled,
-        quic: details(q),
+        quic: Some(details(q)),
         verdict: if q.outcome == Outcome::Ok { "clean" } else { "inconclusive" },
         why: q.outcome.words(),
-        findings: [],
+        ..JsonConnection::default()
     }
 }
 
 fn details(q: &QuicSummary) -> JsonQuic {
-    let hello = q.hello.as_deref();
+    let hello = q.seen.hello.as_deref();
     JsonQuic {
-        version: (q.version.0 != 0).then(|| q.version.to_string()),
+        version: (q.seen.version.0 != 0).then(|| q.seen.version.to_string()),
         outcome: q.outcome.name(),
-        first_initial_bytes: (q.first_initial_len > 0).then_some(q.first_initial_len),
+        first_initial_bytes: (q.seen.first_initial_len > 0).then_some(q.seen.first_initial_len),
         client_port_higher: q.client_port_is_higher(),
         hello_bytes: hello.map(|h| h.len),
         hello_packets: hello.map(|h| h.packets),
         hello_complete: hello.map(|h| h.complete),
-        hello_sent: q.sent.to_server.flights,
-        hello_times_ns: q.hello_times.iter().map(|t| t.ns()).collect(),
-        initials: Both::new(|d| q.sent[d].initials),
-        opened: Both::new(|d| q.sent[d].opened),
-        handshakes: Both::new(|d| q.sent[d].handshakes),
-        zero_rtt: Both::new(|d| q.sent[d].zero_rtt),
-        short: Both::new(|d| q.sent[d].short),
-        flights: Both::new(|d| q.sent[d].flights),
+        hello_sent: q.seen.sent.to_server.flights,
+        hello_times_ns: q.seen.hello_times.iter().map(|t| t.ns()).collect(),
+        initials: Both::new(|d| q.seen.sent[d].initials),
+        opened: Both::new(|d| q.seen.sent[d].opened),
+        handshakes: Both::new(|d| q.seen.sent[d].handshakes),
+        zero_rtt: Both::new(|d| q.seen.sent[d].zero_rtt),
+        short: Both::new(|d| q.seen.sent[d].short),
+        flights: Both::new(|d| q.seen.sent[d].flights),
         unanswered: Both::new(|d| q.sides[d].unanswered),
         last_ns: Both::new(|d| q.sides[d].last.map(Timestamp::ns)),
         answered_after_ns: q.answered_after.map(Span::ns),
         handshake_ns: q.handshake.map(Span::ns),
-        retry_frame: q.retry,
-        version_negotiation_frame: q.negotiation,
-        close: q.close.map(|c| JsonClose { direction: c.direction.name(), code: c.code, frame: c.frame }),
-        not_initials: q.refused,
-        cut_initials: q.cut,
-        untried_initials: q.untried,
+        retry_frame: q.seen.retry,
+        version_negotiation_frame: q.seen.negotiation,
+        close: q.seen.close.map(|c| JsonClose {
+            direction: c.direction.name(),
+            code: c.code,
+            frame: c.frame,
+        }),
+        not_initials: q.seen.refused,
+        cut_initials: q.seen.cut,
+        untried_initials: q.seen.untried,
     }
 }

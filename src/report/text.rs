@@ -290,7 +290,7 @@ fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::
         let ends = if o.addresses { format!(" {} > {}", q.client, q.server) } else { String::new() };
         let (up, down) = (bytes(q.sides.to_server.bytes), bytes(q.sides.to_client.bytes));
         let first = q.first_frame;
-        let version = q.version;
+        let version = q.seen.version;
         let outcome = q.outcome.name();
         writeln!(out, "  QUIC {version} from frame {first}{ends} {name}: {outcome}, {up} up, {down} down")?;
     }

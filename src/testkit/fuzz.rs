@@ -119,10 +119,12 @@ pub fn quic(data: &[u8]) {
         taken += flow.sides.to_server.packets + flow.sides.to_client.packets;
         assert!(flow.last >= flow.started);
         let Some(q) = &flow.quic else { return };
-        for s in [&q.sent.to_server, &q.sent.to_client] {
+        for s in [&q.seen.sent.to_server, &q.seen.sent.to_client] {
             assert!(s.opened <= s.initials && s.flights <= s.opened);
         }
-        assert!(q.hello_times.len() <= TIMES_KEPT && q.hello.as_ref().is_none_or(|h| h.packets > 0));
+        assert!(
+            q.seen.hello_times.len() <= TIMES_KEPT && q.seen.hello.as_ref().is_none_or(|h| h.packets > 0)
+        );
         let _ = QuicSummary::new(flow);
     };
     while let Some((&[what, how, len, time], after)) = rest.split_first_chunk::<4>() {
