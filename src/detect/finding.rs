@@ -1,5 +1,6 @@
 //! What a detector says: a finding, the evidence that it rests on, and the innocent causes that were weighed.
 
+use super::weights::Weight;
 use crate::base::{Direction, Timestamp};
 
 /// How sure a finding is. `Confirmed` and `Likely` are claims; `Possible` is a pointer.
@@ -37,6 +38,13 @@ pub struct Evidence {
     pub frames: Vec<u64>,
     /// Where the rule comes from.
     pub source: &'static str,
+}
+
+impl Evidence {
+    /// A claim that carries a weight so many times.
+    pub(super) fn new(weight: &Weight, times: f64, claim: String, frames: Vec<u64>) -> Self {
+        Self { key: weight.key, claim, log_odds: weight.log_odds * times, frames, source: weight.source }
+    }
 }
 
 /// An innocent cause that was weighed.
@@ -129,10 +137,6 @@ pub enum Mechanism {
     Freeze,
     /// Slowed because of the name.
     Throttled,
-    /// A QUIC hello that nothing answered.
-    QuicNoReply,
-    /// A QUIC connection of which one end is no longer heard.
-    QuicDropped,
 }
 
 impl Mechanism {
@@ -151,8 +155,6 @@ impl Mechanism {
             Self::DropAfterN => "drop_after_n",
             Self::Freeze => "freeze",
             Self::Throttled => "throttled",
-            Self::QuicNoReply => "quic_no_reply",
-            Self::QuicDropped => "quic_dropped",
         }
     }
 }
@@ -248,6 +250,36 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding that says which rule it is of, what happened, to which connections and when, and nothing else yet.
+    pub(super) const fn new(
+        code: &'static str,
+        mechanism: Mechanism,
+        connections: Vec<usize>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            code,
+            mechanism,
+            family: None,
+            looks_like: None,
+            connections,
+            trigger: None,
+            keyed_on: None,
+            p_value: None,
+            controls: None,
+            cap: None,
+            direction: None,
+            frames: Vec::new(),
+            at,
+            hops: None,
+            prior: 0.0,
+            confidence: 0.0,
+            level: Level::Possible,
+            evidence: Vec::new(),
+            alternatives: Vec::new(),
+        }
+    }
+
     /// Whether it says something of this connection.
     pub fn concerns(&self, connection: usize) -> bool {
         self.connections.binary_search(&connection).is_ok()

@@ -53,8 +53,6 @@ pub struct Progress {
     pub heard: PerDirection<Option<Moment>>,
     /// What each end tried since the other was heard: by the direction that it sends in.
     pub tries: PerDirection<Tries>,
-    /// Packets of any kind of each end since the other was last heard.
-    pub since: PerDirection<u32>,
     /// The client's first FIN.
     pub client_closed: Option<Moment>,
     /// The server's first FIN.
@@ -69,9 +67,7 @@ impl Progress {
         if brings || acks {
             self.heard[d] = Some(here);
             self.tries[d.reversed()] = Tries::default();
-            self.since[d.reversed()] = 0;
         }
-        self.since[d] = self.since[d].saturating_add(1);
         let closes = s.flags.has(crate::wire::tcp::Flags::FIN);
         if s.len > 0 || closes {
             let t = &mut self.tries[d];
@@ -110,7 +106,6 @@ impl Progress {
     pub(super) fn flip(&mut self) {
         std::mem::swap(&mut self.heard.to_server, &mut self.heard.to_client);
         std::mem::swap(&mut self.tries.to_server, &mut self.tries.to_client);
-        std::mem::swap(&mut self.since.to_server, &mut self.since.to_client);
         std::mem::swap(&mut self.client_closed, &mut self.server_closed);
         (self.asked, self.answered) = (self.answered, self.asked);
     }

@@ -26,21 +26,11 @@ pub struct Stall {
     pub silence: Silence,
     /// Who is not heard: the direction that the missing packets would have had, as far as this capture shows.
     pub unheard: Direction,
-    /// The last that was heard of that end, or the request.
-    pub since: Moment,
-    /// The last try of the other end, or when it gave up; the last packet if it only waited.
-    pub last: Moment,
-    /// How often the other end tried.
-    pub tries: u32,
-    /// How long it waited.
-    pub waited: Span,
     /// Whether packets show that something was sent which never came, rather than nothing was: tries in vain, or a sequence
     /// number beyond all bytes seen. Without it the other end's program may have kept silent.
     pub proven: bool,
     /// Payload bytes of the server until then.
     pub bytes: u64,
-    /// Packets of the server since the request.
-    pub packets: u64,
 }
 
 /// How often a segment must have been sent in vain (once and two repetitions), and for how long. Linux sends a segment
@@ -64,9 +54,9 @@ pub fn stall(c: &Connection, seen_until: Timestamp, rtt: Option<Span>) -> Option
     let bytes = server.new_bytes;
     // a server that sent bytes which this capture has not, and says so by its sequence numbers
     let unseen = server.payload_bytes == 0 && server.next > 2;
-    let make = |silence, unheard, since: Moment, last: Moment, tries, waited| {
+    let make = |silence, unheard, tries| {
         let proven = tries >= TRIES || unseen;
-        Some(Stall { silence, unheard, since, last, tries, waited, proven, bytes, packets: server.packets })
+        Some(Stall { silence, unheard, proven, bytes })
     };
     let tried = p.tries.to_server;
     let stage = c.stage();
@@ -75,7 +65,7 @@ pub fn stall(c: &Connection, seen_until: Timestamp, rtt: Option<Span>) -> Option
         let (tries, waited) = (p.asked_again + 1, last.at.since(asked.at));
         let enough = tries >= TRIES && waited >= FOR || tries > TRIES && waited >= Span::from_secs(2);
         return if enough && client.missed_bytes == 0 {
-            make(Silence::RequestUnacked, Direction::ToClient, asked, last, tries, waited)
+            make(Silence::RequestUnacked, Direction::ToClient, tries)
         } else {
             None
         };
@@ -89,7 +79,7 @@ pub fn stall(c: &Connection, seen_until: Timestamp, rtt: Option<Span>) -> Option
         let (first, last) = (tried.first?, tried.last?);
         let waited = last.at.since(first.at);
         return if tried.count >= TRIES && waited >= FOR {
-            make(Silence::RequestPartly, Direction::ToClient, heard, last, tried.count, waited)
+            make(Silence::RequestPartly, Direction::ToClient, tried.count)
         } else {
             None
         };
@@ -104,8 +94,7 @@ pub fn stall(c: &Connection, seen_until: Timestamp, rtt: Option<Span>) -> Option
         let repeated = answers.count >= TRIES && waited >= FOR && wanted;
         if repeated && server.acked < server.next {
             let silence = if server.acked <= 1 { Silence::NoAnswer } else { Silence::CutOff };
-            let since = p.heard.to_server.unwrap_or(asked);
-            return make(silence, Direction::ToServer, since, last, answers.count, waited);
+            return make(silence, Direction::ToServer, answers.count);
         }
     }
     // the client tries, or waits, and the server is not heard
@@ -123,19 +112,17 @@ pub fn stall(c: &Connection, seen_until: Timestamp, rtt: Option<Span>) -> Option
     let waits = closed.is_none_or(|m| m.at.since(heard.at) >= patience) && waited >= patience;
     match stage {
         Stage::RequestAcked if half_a_hello(c) && waited >= patience => {
-            make(Silence::RequestPartly, Direction::ToServer, heard, heard, 1, waited)
+            make(Silence::RequestPartly, Direction::ToServer, 1)
         }
-        Stage::RequestAcked if in_vain || waits => {
-            make(Silence::NoAnswer, Direction::ToClient, heard, last, tried.count, waited)
-        }
+        Stage::RequestAcked if in_vain || waits => make(Silence::NoAnswer, Direction::ToClient, tried.count),
         Stage::Answered if in_vain && client.acked < client.next => {
-            make(Silence::CutOff, Direction::ToClient, heard, last, tried.count, waited)
+            make(Silence::CutOff, Direction::ToClient, tried.count)
         }
         // of an excerpt nothing is known after its last packet: the client must be seen to have been there still
         Stage::Answered
             if waits && closed.is_some() && c.application.in_record(Direction::ToClient, server.next - 1) =>
         {
-            make(Silence::CutOff, Direction::ToClient, heard, last, tried.count, waited)
+            make(Silence::CutOff, Direction::ToClient, tried.count)
         }
         _ => None,
     }

@@ -112,8 +112,6 @@ pub struct Summary {
     pub progress: Progress,
     /// How it fell silent before its end, if it did.
     pub stall: Option<Stall>,
-    /// Whether each end said FIN.
-    pub fin: PerDirection<bool>,
     /// Why it is no longer followed.
     pub ended: Ended,
     /// Whether it came out of a tunnel.
@@ -169,10 +167,6 @@ impl Summary {
             community_id: community_id::community_id(c.client, c.server, protocol::TCP),
             progress: c.progress,
             stall: stall(c, seen_until, rtt_min),
-            fin: PerDirection {
-                to_server: c.halves.to_server.fin.is_some(),
-                to_client: c.halves.to_client.fin.is_some(),
-            },
             ended: c.ended,
             tunnelled: c.tunnelled,
         }

@@ -46,8 +46,7 @@ struct Case {
 
 impl Case {
     fn add(&mut self, weight: &Weight, claim: String, frames: Vec<u64>) {
-        let Weight { key, log_odds, source, .. } = *weight;
-        self.evidence.push(Evidence { key, claim, log_odds, frames, source });
+        self.evidence.push(Evidence::new(weight, 1.0, claim, frames));
     }
 }
 
@@ -239,25 +238,13 @@ fn finding(g: &Group<'_>, code: &'static str, mechanism: Mechanism, case: Case, 
     #[allow(clippy::cast_possible_truncation)] // seconds of a capture
     let at = start + Span::from_ns((g.first_loss * 1e9) as i64);
     Finding {
-        code,
-        mechanism,
-        family: None,
-        looks_like: None,
-        connections,
-        trigger: None,
-        keyed_on: None,
-        p_value: None,
-        controls: None,
-        cap: None,
         direction: g.transfers.iter().all(|t| t.direction == direction).then_some(direction),
         frames: if mechanism == Mechanism::Policed { g.lost.clone() } else { Vec::new() },
-        at,
-        hops: None,
         prior,
         confidence,
         level,
         evidence: case.evidence,
-        alternatives: Vec::new(),
+        ..Finding::new(code, mechanism, connections, at)
     }
 }
 

@@ -16,15 +16,15 @@ use crate::measure::Summary;
 use crate::measure::stall::Silence;
 
 /// Controls are looked for within an hour (time of day moves paths and loads).
-pub(super) const WITHIN: Span = Span::from_secs(3600);
+const WITHIN: Span = Span::from_secs(3600);
 /// More connections of a kind than these add no evidence: those of one capture are not independent.
-const COUNTED: usize = 3;
+pub(super) const COUNTED: usize = 3;
 /// The most connections that one finding lists.
 const LISTED: usize = 1000;
 /// The most names of controls that one finding lists.
 const LISTED_NAMES: usize = 10;
 /// Bounds on what a hostile capture can make it look at: groups, and connections of one network. What is beyond is counted.
-const MOST_GROUPS: usize = 4096;
+pub(super) const MOST_GROUPS: usize = 4096;
 const MOST_ROWS: usize = 4096;
 /// With a level of chance below this, and three on each side, a claim is confirmed (detection by Fisher's exact test).
 const CONFIRMED_P: f64 = 0.01;
@@ -52,12 +52,46 @@ pub struct Keyed {
 }
 
 /// A connection in the comparison.
-struct Row<'a> {
-    n: usize,
-    s: &'a Summary,
+pub(super) struct Row<'a> {
+    pub(super) n: usize,
+    pub(super) s: &'a Summary,
     fate: Fate,
-    group: &'a str,
-    network: [u8; 7],
+    pub(super) group: &'a str,
+    pub(super) network: [u8; 7],
+}
+
+/// The connections with names, by client and by the server's network.
+pub(super) type ByNetwork<'a, 'b> = BTreeMap<(IpAddr, [u8; 7]), Vec<&'b Row<'a>>>;
+
+/// From the start of the first of some connections to the end of the last.
+pub(super) fn span(rows: &[&Row<'_>]) -> (Timestamp, Timestamp) {
+    let first = rows.iter().map(|r| r.s.started).min().unwrap_or_default();
+    let last = rows.iter().map(|r| r.s.started + r.s.duration).max().unwrap_or_default();
+    (first, last)
+}
+
+/// The client's connections to the networks of some of them, within an hour of those.
+pub(super) fn around<'a, 'b>(
+    client: IpAddr,
+    rows: &[&'b Row<'a>],
+    by_network: &ByNetwork<'a, 'b>,
+) -> Vec<&'b Row<'a>> {
+    let (first, last) = span(rows);
+    let mut networks: Vec<[u8; 7]> = rows.iter().map(|r| r.network).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    let near = |r: &&&Row<'_>| first.since(r.s.started) < WITHIN && r.s.started.since(last) < WITHIN;
+    networks.iter().filter_map(|n| by_network.get(&(client, *n))).flatten().filter(near).copied().collect()
+}
+
+/// What some connections were held against: their names, and how many went well and did not.
+pub(super) fn controls(well: &[&Row<'_>], failed: &[&Row<'_>]) -> Controls {
+    let mut names: Vec<String> =
+        well.iter().chain(failed).filter_map(|r| r.s.name()).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(LISTED_NAMES);
+    Controls { names, well: well.len(), failed: failed.len() }
 }
 
 /// A group of connections that met the same fate.
@@ -87,7 +121,7 @@ pub fn compare(connections: &[Summary], findings: &[Finding], names: &Names) -> 
         .collect();
     let mut out = Compared::default();
     let mut failed: BTreeMap<Key<'_>, Vec<&Row<'_>>> = BTreeMap::new();
-    let mut by_network: BTreeMap<(IpAddr, [u8; 7]), Vec<&Row<'_>>> = BTreeMap::new();
+    let mut by_network: ByNetwork<'_, '_> = BTreeMap::new();
     for row in &rows {
         let client = row.s.client.addr;
         let network = by_network.entry((client, row.network)).or_default();
@@ -105,7 +139,7 @@ pub fn compare(connections: &[Summary], findings: &[Finding], names: &Names) -> 
         let pairing = Pairing::new(*client, group, *mechanism, bad, &by_network, names);
         pairing.conclude(bad, &resets, connections, &mut out);
     }
-    throttled(connections, findings, names, &mut out);
+    throttled(&rows, &by_network, findings, names, &mut out);
     out
 }
 
@@ -129,29 +163,16 @@ impl<'a> Pairing<'a> {
         group: &'a str,
         mechanism: Mechanism,
         bad: &[&'a Row<'a>],
-        by_network: &BTreeMap<(IpAddr, [u8; 7]), Vec<&'a Row<'a>>>,
+        by_network: &ByNetwork<'a, 'a>,
         names: &Names,
     ) -> Self {
-        let first = bad.iter().map(|r| r.s.started).min().unwrap_or_default();
-        let last = bad.iter().map(|r| end(r.s)).max().unwrap_or_default();
-        let mut networks: Vec<[u8; 7]> = bad.iter().map(|r| r.network).collect();
-        networks.sort_unstable();
-        networks.dedup();
-        let near = |r: &&&Row<'_>| first.since(r.s.started) < WITHIN && r.s.started.since(last) < WITHIN;
-        let rows: Vec<&Row<'_>> = networks
-            .iter()
-            .filter_map(|n| by_network.get(&(client, *n)))
-            .flatten()
-            .filter(near)
-            .copied()
-            .collect();
+        let (first, last) = span(bad);
+        let rows = around(client, bad, by_network);
         let others =
             || rows.iter().filter(|r| r.group != group && names.may_control(r.s.name().unwrap_or_default()));
         let well: Vec<&Row<'_>> =
             rows.iter().filter(|r| r.group == group && r.fate == Fate::Well).copied().collect();
         let controls: Vec<&Row<'_>> = others().filter(|r| r.fate == Fate::Well).copied().collect();
-        // what a box does to every connection for a while after it was set off says nothing of the other names: those that
-        // failed count only if they did so before the first of the group
         let same = |r: &&&Row<'_>| matches!(r.fate, Fate::Bad(m) if m == mechanism);
         let controls_failed: Vec<&Row<'_>> = others().filter(same).copied().collect();
         let interleaved = controls.iter().any(|c| c.s.started >= first && c.s.started <= last);
@@ -165,17 +186,7 @@ impl<'a> Pairing<'a> {
     }
 
     fn controls(&self) -> Controls {
-        let mut names: Vec<String> = self
-            .controls
-            .iter()
-            .chain(&self.controls_failed)
-            .filter_map(|r| r.s.name())
-            .map(str::to_owned)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names.truncate(LISTED_NAMES);
-        Controls { names, well: self.controls.len(), failed: self.controls_failed.len() }
+        controls(&self.controls, &self.controls_failed)
     }
 
     fn keyed_on(&self, bad: usize) -> Option<KeyedOn> {
@@ -240,26 +251,19 @@ impl<'a> Pairing<'a> {
         let mut list: Vec<usize> = bad.iter().map(|r| r.n).collect();
         list.sort_unstable();
         list.truncate(LISTED);
+        let at = connections[list[0]].started;
         out.findings.push(Finding {
-            code: code(self.mechanism),
-            mechanism: self.mechanism,
-            family: None,
-            looks_like: None,
-            trigger: None,
             keyed_on,
             p_value: self.p_value,
             controls: Some(self.controls()),
-            cap: None,
             direction: bad[0].s.stall.map(|s| s.unheard),
-            at: connections[list[0]].started,
-            connections: list,
             frames,
-            hops: None,
             prior: w::NAME_PRIOR,
             confidence,
             level,
             alternatives: self.alternatives(&evidence, bad),
             evidence,
+            ..Finding::new(code(self.mechanism), self.mechanism, list, at)
         });
     }
 
@@ -269,8 +273,7 @@ impl<'a> Pairing<'a> {
         let mut all = Vec::new();
         let mut add = |weight: &Weight, times: f64, claim: String, frames: Vec<u64>| {
             if times > 0.0 {
-                let log_odds = weight.log_odds * times;
-                all.push(Evidence { key: weight.key, claim, log_odds, frames, source: weight.source });
+                all.push(Evidence::new(weight, times, claim, frames));
             }
         };
         #[allow(clippy::cast_precision_loss)] // three at most
@@ -368,10 +371,6 @@ impl Row<'_> {
         let flows = &self.s.flows;
         self.s.is_two_sided() && flows.to_client.missed_bytes == 0 && flows.to_server.missed_bytes == 0
     }
-}
-
-fn end(s: &Summary) -> Timestamp {
-    s.started + s.duration
 }
 
 fn code(mechanism: Mechanism) -> &'static str {

@@ -54,5 +54,5 @@ fn closed_unanswered(s: &Summary) -> bool {
     let p = &s.progress;
     let first = p.server_closed.is_some_and(|h| p.client_closed.is_none_or(|c| h.at < c.at));
     let silent = s.flows.to_client.bytes == 0 && s.flows.to_client.resets == 0;
-    waiting && first && silent && s.fin.to_client
+    waiting && first && silent
 }

@@ -6,124 +6,95 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::compare::{Compared, Keyed, WITHIN};
-use super::group::{Names, network};
-use crate::base::{Direction, Timestamp};
+use super::compare::{ByNetwork, COUNTED, Compared, Keyed, MOST_GROUPS, Row, around, controls, span};
+use super::group::Names;
+use crate::base::Direction;
 use crate::detect::finding::{Cap, Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
-use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Level};
+use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Level};
 use crate::measure::Summary;
 
 /// A control must have been so many times faster than the cap.
 const FASTER: f64 = 2.0;
 /// And have moved so many bytes more than the bucket may let pass at once.
 const BEYOND_BURST: u64 = 30_000;
-/// Evidence of more connections than these is not added up.
-const COUNTED: usize = 3;
-
 type Key<'a> = (IpAddr, &'a str, Direction);
 
 /// Looks for caps that depend on the name among the findings about caps.
-pub(super) fn throttled(connections: &[Summary], findings: &[Finding], names: &Names, out: &mut Compared) {
-    // the capped connections of a client and group, and the findings that say so
-    let mut capped: BTreeMap<Key<'_>, Vec<(usize, usize)>> = BTreeMap::new();
-    for (n, f) in findings.iter().enumerate().filter(|(_, f)| f.cap.is_some() && f.level >= Level::Likely) {
+pub(super) fn throttled<'a>(
+    rows: &[Row<'a>],
+    by_network: &ByNetwork<'a, '_>,
+    findings: &[Finding],
+    names: &Names,
+    out: &mut Compared,
+) {
+    let row = |c: &usize| rows.binary_search_by_key(c, |r| r.n).ok().map(|i| &rows[i]);
+    // the capped connections of a client and group with the findings that say so, and the caps of each connection
+    let mut capped: BTreeMap<Key<'_>, Vec<(&Row<'_>, usize)>> = BTreeMap::new();
+    let mut caps: BTreeMap<usize, Vec<Cap>> = BTreeMap::new();
+    for (n, f) in findings.iter().enumerate().filter(|(_, f)| f.level >= Level::Likely) {
+        let Some(cap) = f.cap else { continue };
+        for c in &f.connections {
+            caps.entry(*c).or_default().push(cap);
+        }
         let Some(direction) = f.direction else { continue };
-        let mut groups: Vec<&str> = f
-            .connections
-            .iter()
-            .filter_map(|c| connections[*c].name())
-            .map(|name| names.group(name))
-            .collect();
+        let mut groups: Vec<&str> = f.connections.iter().filter_map(row).map(|r| r.group).collect();
         groups.sort_unstable();
         groups.dedup();
         let [group] = groups[..] else { continue }; // one bucket for several names is not keyed on one
-        for c in f.connections.iter().filter(|_| names.is_target(group)) {
-            capped.entry((connections[*c].client.addr, group, direction)).or_default().push((*c, n));
+        for r in f.connections.iter().filter_map(row).filter(|_| names.is_target(group)) {
+            capped.entry((r.s.client.addr, group, direction)).or_default().push((r, n));
         }
     }
-    for ((client, group, direction), members) in capped.iter().take(MOST) {
-        one(connections, findings, names, *client, group, *direction, members, out);
+    out.not_compared += capped.len().saturating_sub(MOST_GROUPS) as u64;
+    for ((client, group, direction), members) in capped.iter().take(MOST_GROUPS) {
+        let bad: Vec<&Row<'_>> = members.iter().map(|(r, _)| *r).collect();
+        let Some(cap) = members.first().and_then(|(_, n)| findings[*n].cap) else { continue };
+        let mut near = around(*client, &bad, by_network);
+        near.sort_unstable_by_key(|r| r.n);
+        let others =
+            || near.iter().filter(|r| r.group != *group && names.may_control(r.s.name().unwrap_or_default()));
+        let faster: Vec<&Row<'_>> = others().filter(|r| moved_more(r.s, *direction, &cap)).copied().collect();
+        let capped_too =
+            |r: &&&Row<'_>| caps.get(&r.n).is_some_and(|all| all.iter().any(|other| alike(other, &cap)));
+        if faster.is_empty() || others().any(|r| capped_too(&r)) {
+            continue; // nothing to hold it against, or what holds it holds the others
+        }
+        let free = near.iter().filter(|r| r.group == *group && moved_more(r.s, *direction, &cap)).count();
+        let evidence = evidence(group, &cap, &bad, &faster, free);
+        if let Some(finding) = conclude(&cap, *direction, &bad, &faster, evidence) {
+            for (_, n) in members {
+                let controls = controls(&faster, &[]);
+                out.keyed.insert(*n, Keyed { on: KeyedOn::Sni, p_value: None, controls });
+            }
+            out.findings.push(finding);
+        }
     }
 }
 
-/// The most groups that are looked at; each looks at all connections.
-const MOST: usize = 64;
-
-#[allow(clippy::too_many_arguments)] // one group, with all that it is held against
-fn one(
-    connections: &[Summary],
-    findings: &[Finding],
-    names: &Names,
-    client: IpAddr,
-    group: &str,
+/// The finding, where the evidence carries a claim; under that the cap stays a finding of its own.
+fn conclude(
+    cap: &Cap,
     direction: Direction,
-    members: &[(usize, usize)],
-    out: &mut Compared,
-) {
-    let Some(cap) = members.first().and_then(|(_, n)| findings[*n].cap) else { return };
-    let bad: Vec<&Summary> = members.iter().map(|(c, _)| &connections[*c]).collect();
-    let first = bad.iter().map(|s| s.started).min().unwrap_or_default();
-    let last = bad.iter().map(|s| s.started + s.duration).max().unwrap_or_default();
-    let networks: Vec<[u8; 7]> = bad.iter().map(|s| network(s.server.addr)).collect();
-    let capped_too = |c: usize| {
-        let says = |f: &&Finding| f.cap.is_some() && f.level >= Level::Likely && f.concerns(c);
-        findings.iter().filter(says).any(|f| f.cap.is_some_and(|other| alike(&other, &cap)))
-    };
-    let near = |s: &Summary| {
-        s.client.addr == client
-            && networks.contains(&network(s.server.addr))
-            && first.since(s.started) < WITHIN
-            && s.started.since(last) < WITHIN
-    };
-    let of_others =
-        |s: &Summary| s.name().is_some_and(|name| names.group(name) != group && names.may_control(name));
-    let others: Vec<(usize, &Summary)> =
-        connections.iter().enumerate().filter(|(_, s)| near(s) && of_others(s)).collect();
-    let faster: Vec<&Summary> =
-        others.iter().filter(|(_, s)| moved_more(s, direction, &cap)).map(|(_, s)| *s).collect();
-    let failed = others.iter().filter(|(c, _)| capped_too(*c)).count();
-    let free: usize = connections
-        .iter()
-        .filter(|s| {
-            near(s) && s.name().is_some_and(|n| names.group(n) == group) && moved_more(s, direction, &cap)
-        })
-        .count();
-    if faster.is_empty() || failed > 0 {
-        return; // nothing to hold it against, or what holds it holds the others
-    }
-    let evidence = evidence(group, &cap, bad.len(), &faster, free, (first, last));
+    bad: &[&Row<'_>],
+    faster: &[&Row<'_>],
+    evidence: Vec<Evidence>,
+) -> Option<Finding> {
     let confidence = probability(w::NAME_PRIOR + evidence.iter().map(|e| e.log_odds).sum::<f64>());
-    let mut control_names: Vec<String> = faster.iter().filter_map(|s| s.name()).map(str::to_owned).collect();
-    control_names.sort_unstable();
-    control_names.dedup();
-    control_names.truncate(10);
-    let controls = Controls { names: control_names, well: faster.len(), failed: 0 };
     if confidence < w::LIKELY {
-        return; // the cap stays a finding of its own
+        return None;
     }
-    for (_, n) in members {
-        out.keyed.insert(*n, Keyed { on: KeyedOn::Sni, p_value: None, controls: controls.clone() });
-    }
-    let mut list: Vec<usize> = members.iter().map(|(c, _)| *c).collect();
-    list.sort_unstable();
-    list.dedup();
+    let mut rows = bad.to_vec();
+    rows.sort_unstable_by_key(|r| r.n);
+    rows.dedup_by_key(|r| r.n);
+    let list = rows.iter().map(|r| r.n).collect();
     let enough = bad.len() >= 3 && faster.len() >= 3 && confidence >= w::CONFIRMED;
-    out.findings.push(Finding {
-        code: "SNI006",
-        mechanism: Mechanism::Throttled,
-        family: None,
-        looks_like: None,
-        trigger: None,
+    Some(Finding {
         keyed_on: Some(KeyedOn::Sni),
-        p_value: None,
-        controls: Some(controls),
-        cap: Some(cap),
+        controls: Some(controls(faster, &[])),
+        cap: Some(*cap),
         direction: Some(direction),
-        frames: list.iter().filter_map(|c| connections[*c].hello_frame).collect(),
-        at: first,
-        connections: list,
-        hops: None,
+        frames: rows.iter().filter_map(|r| r.s.hello_frame).collect(),
         prior: w::NAME_PRIOR,
         confidence,
         level: if enough { Level::Confirmed } else { Level::Likely },
@@ -145,23 +116,18 @@ fn one(
                 why: "the same name from another network would tell".to_owned(),
             },
         ],
-    });
+        ..Finding::new("SNI006", Mechanism::Throttled, list, span(bad).0)
+    })
 }
 
-fn evidence(
-    group: &str,
-    cap: &Cap,
-    bad: usize,
-    faster: &[&Summary],
-    free: usize,
-    (first, last): (Timestamp, Timestamp),
-) -> Vec<Evidence> {
+fn evidence(group: &str, cap: &Cap, bad: &[&Row<'_>], faster: &[&Row<'_>], free: usize) -> Vec<Evidence> {
+    let ((first, last), bad) = (span(bad), bad.len());
     let mut all = Vec::new();
     let mut add = |weight: &Weight, times: usize, claim: String, frames: Vec<u64>| {
         if times > 0 {
             #[allow(clippy::cast_precision_loss)] // a count of three at most
-            let log_odds = weight.log_odds * times.min(COUNTED) as f64;
-            all.push(Evidence { key: weight.key, claim, log_odds, frames, source: weight.source });
+            let times = times.min(COUNTED) as f64;
+            all.push(Evidence::new(weight, times, claim, frames));
         }
     };
     let s = |n: usize| if n == 1 { "" } else { "s" };
@@ -180,7 +146,7 @@ fn evidence(
             "{n} connection{} of the same client to the same network with other names moved more than such a bucket lets pass",
             s(n)
         ),
-        faster.iter().take(COUNTED).filter_map(|s| s.hello_frame).collect(),
+        faster.iter().take(COUNTED).filter_map(|r| r.s.hello_frame).collect(),
     );
     add(
         &w::CONTROL_WELL_TOO,
@@ -188,7 +154,7 @@ fn evidence(
         "there is more than one such control".to_owned(),
         Vec::new(),
     );
-    let between = faster.iter().any(|c| c.started >= first && c.started <= last);
+    let between = faster.iter().any(|r| r.s.started >= first && r.s.started <= last);
     add(
         &w::INTERLEAVED,
         usize::from(between),

@@ -132,26 +132,16 @@ fn rewritten(case: &Case, found: &Rewritten) -> Judged {
         return Judged { finding: None, inconclusive: Some(why) };
     }
     let finding = Finding {
-        code: "RST002",
-        mechanism: Mechanism::RewrittenInPath,
-        family: None,
-        looks_like: None,
-        connections: vec![case.connection],
         trigger: Some(trigger(case, first)),
-        keyed_on: None,
-        p_value: None,
-        controls: None,
-        cap: None,
         direction: Some(Direction::ToClient),
         frames: found.members.iter().map(|n| case.resets[*n].segment.frame).collect(),
-        at: first.segment.at,
-        hops: None,
         prior: w::PRIOR,
         confidence,
         // without another name on the same server it stays a pointer
         level: Level::Possible,
         evidence: evidence(found.signs.iter()),
         alternatives: found.alternatives.clone(),
+        ..Finding::new("RST002", Mechanism::RewrittenInPath, vec![case.connection], first.segment.at)
     };
     Judged { finding: Some(finding), inconclusive: None }
 }
@@ -187,25 +177,18 @@ fn injected(case: &Case, weighed: &mut [Weighed]) -> Option<Finding> {
     let log_odds = best.log_odds;
     let evidence = evidence(best.signs.iter().chain(best.hypotheses.iter().flat_map(|h| &h.signs)));
     Some(Finding {
-        code: "RST001",
-        mechanism: Mechanism::Injected,
         family: best.family.clone(),
         looks_like: best.looks_like.clone(),
-        connections: vec![case.connection],
         trigger: Some(trigger(case, first)),
-        keyed_on: None,
-        p_value: None,
-        controls: None,
-        cap: None,
         direction,
         frames,
-        at: first.segment.at,
         hops: best.keyed_hops,
         prior: w::PRIOR,
         confidence: probability(log_odds),
         level,
         evidence,
         alternatives: alternatives(best),
+        ..Finding::new("RST001", Mechanism::Injected, vec![case.connection], first.segment.at)
     })
 }
 
@@ -213,11 +196,8 @@ fn injected(case: &Case, weighed: &mut [Weighed]) -> Option<Finding> {
 pub(super) fn evidence<'a>(signs: impl Iterator<Item = &'a Sign>) -> Vec<Evidence> {
     let mut evidence: Vec<Evidence> = signs
         .map(|s| Evidence {
-            key: s.weight.key,
-            claim: s.claim.clone(),
             log_odds: round(s.log_odds),
-            frames: s.frames.clone(),
-            source: s.weight.source,
+            ..Evidence::new(s.weight, 1.0, s.claim.clone(), s.frames.clone())
         })
         .collect();
     evidence.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));

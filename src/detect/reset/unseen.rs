@@ -116,24 +116,13 @@ fn finding(case: &Case, r: &Reset, alike: usize, others: u32) -> Finding {
     ];
     let evidence: Vec<Evidence> = evidence(signs.iter().chain([&lost]));
     Finding {
-        code: "RST003",
-        mechanism: Mechanism::Injected,
-        family: None,
-        looks_like: None,
-        connections: vec![case.connection],
         trigger: Some(trigger(case, r)),
-        keyed_on: None,
-        p_value: None,
-        controls: None,
-        cap: None,
         direction: Some(r.direction.reversed()),
-        frames: Vec::new(),
-        at: r.segment.at,
-        hops: None,
         prior: w::PRIOR,
         confidence,
         level,
         evidence,
         alternatives,
+        ..Finding::new("RST003", Mechanism::Injected, vec![case.connection], r.segment.at)
     }
 }
