@@ -4,11 +4,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use pinchpoint::analysis::{Analysis, Settings, analyze};
+use pinchpoint::analysis::{Analysis, Settings};
 use pinchpoint::base::Direction::{ToClient, ToServer};
 use pinchpoint::base::{Span, Timestamp};
-use pinchpoint::capture::{LinkType, open_reader};
+use pinchpoint::capture::LinkType;
 use pinchpoint::detect::{Level, Mechanism, Verdict};
+use pinchpoint::testkit::analyzed;
 use pinchpoint::testkit::conversation::{Conversation, Peer, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
 use pinchpoint::testkit::tls::{Hello, server_flight_13};
@@ -50,8 +51,7 @@ fn analysis(conversations: &[Conversation]) -> Analysis {
     for frame in capture(conversations) {
         pcap.frame(frame.at, &frame.bytes);
     }
-    let mut source = open_reader(Box::new(std::io::Cursor::new(pcap.finish()))).unwrap();
-    analyze(&mut source, Settings::default(), &mut |_| {})
+    analyzed(pcap.finish(), Settings::default()).unwrap()
 }
 
 #[test]

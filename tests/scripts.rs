@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use pinchpoint::analysis::{Analysis, Settings, analyze};
-use pinchpoint::capture::{LinkType, open_reader};
+use pinchpoint::analysis::{Analysis, Settings};
+use pinchpoint::capture::LinkType;
 use pinchpoint::detect::{Level, Verdict};
+use pinchpoint::testkit::analyzed;
 use pinchpoint::testkit::conversation::{Conversation, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
 use pinchpoint::testkit::scripts::{Class, KINDS, Place};
@@ -36,8 +37,7 @@ fn analysis_of(c: &Conversation) -> (Analysis, Vec<u64>) {
             forged.push(n as u64 + 1);
         }
     }
-    let mut source = open_reader(Box::new(std::io::Cursor::new(pcap.finish()))).unwrap();
-    (analyze(&mut source, Settings::default(), &mut |_| {}), forged)
+    (analyzed(pcap.finish(), Settings::default()).unwrap(), forged)
 }
 
 #[test]

@@ -139,17 +139,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What the generator of the paper does, written down from its three relations.
     fn generate(s: Ipv4Addr, d: Ipv4Addr, key: u16, v: u16) -> Draw {
-        let number = |a: Ipv4Addr| u32::from_le_bytes(a.octets());
-        let window = match v + u16::try_from(number(d) % u32::from(key)).unwrap() {
-            0 => 1,
-            w => w,
-        };
-        let id =
-            65_535u32.wrapping_sub(u32::from(key) * u32::from(v)).wrapping_add(number(s) % u32::from(window));
-        let ip_id = u16::try_from(id & 0xffff).unwrap();
-        Draw { src: s, dst: d, window, ip_id, ttl: u8::try_from(v % 200 + 48).unwrap() }
+        let made = crate::testkit::keyed::generate(s.into(), d.into(), key, v);
+        Draw { src: s, dst: d, window: made.window, ip_id: made.ip_id, ttl: made.ttl }
     }
 
     /// Vectors from public captures, as published with the evaluation of this test.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::conversation::{Conversation, Forged, Peer, capture as in_order};
 use super::quic as make;
 use super::tls::{Hello, alert, server_flight_12, server_flight_13};
-use crate::analysis::{Settings, analyze};
+use crate::analysis::Settings;
 use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
 use crate::capture::{Frame, LinkType, Source, merge, open_reader};
 use crate::flow::dns::{self as dns_log, DnsLog, MAX_REPLIES, Transaction};
@@ -221,12 +221,7 @@ pub fn program(data: &[u8]) {
 
 /// Few connections at a time, so that a small input reaches the limit.
 fn analyzed(data: &[u8]) -> Option<crate::analysis::Analysis> {
-    let mut source = open_reader(Box::new(Cursor::new(data.to_vec()))).ok()?;
-    Some(analyze(
-        &mut source,
-        Settings { limits: Limits { connections: 8 }, ..Settings::default() },
-        &mut |_| {},
-    ))
+    super::analyzed(data.to_vec(), Settings { limits: Limits { connections: 8 }, ..Settings::default() })
 }
 
 /// The whole program on what is surely a capture: the bytes become frames of a pcap file, of lengths that they choose.

@@ -96,9 +96,7 @@ pub fn seal(packet: &mut [u8]) {
     let v4 = packet[0] >> 4 == 4;
     let header = if v4 { 20 } else { 40 };
     if v4 {
-        packet[10..12].copy_from_slice(&[0; 2]);
-        let sum = checksum(&[&packet[..header]]);
-        packet[10..12].copy_from_slice(&sum);
+        seal_header(packet);
     }
     let protocol = if v4 { packet[9] } else { packet[6] };
     let field = header
@@ -112,6 +110,13 @@ pub fn seal(packet: &mut [u8]) {
     let addresses = if v4 { &packet[12..20] } else { &packet[8..40] };
     let sum = checksum(&[addresses, &[0, 0, 0, protocol], &len, &packet[header..]]);
     packet[field..field + 2].copy_from_slice(&sum);
+}
+
+/// Sets the header checksum of an IPv4 packet anew, after a field of its header was changed.
+pub fn seal_header(packet: &mut [u8]) {
+    packet[10..12].copy_from_slice(&[0; 2]);
+    let sum = checksum(&[&packet[..20]]);
+    packet[10..12].copy_from_slice(&sum);
 }
 
 /// The Ethernet frame of an IP packet, between two stations that are always the same.

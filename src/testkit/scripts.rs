@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::conversation::{Conversation, Forged, Numbering, Peer};
+use super::keyed::{KEY, generate};
 use super::rng::Rng;
 use super::tls::{Hello, server_flight_13};
 use crate::base::Direction::{ToClient, ToServer};
@@ -104,21 +105,15 @@ fn forged(c: &mut Conversation, rng: &mut Rng) -> Forged {
     Forged { flags: RST_ACK, ttl: Some(ttl), ip_id: Some(rng.word()), df: Some(false), ..Forged::default() }
 }
 
-/// The keyed generator of Ablove et al. 2026.
+/// A packet of the keyed generator, some hops behind the device.
 fn keyed(c: &Conversation, counter: u16, hops: u8) -> Forged {
-    let number = |a: IpAddr| match a {
-        IpAddr::V4(a) => u32::from_le_bytes(a.octets()),
-        IpAddr::V6(_) => 0,
-    };
-    let (s, d) = (number(c.client.endpoint.addr), number(c.server.endpoint.addr));
-    let window = counter + u16::try_from(d % 13).unwrap_or(0);
-    let id = 65_535u32.wrapping_sub(13 * u32::from(counter)).wrapping_add(s % u32::from(window)) & 0xffff;
+    let made = generate(c.client.endpoint.addr, c.server.endpoint.addr, KEY, counter);
     Forged {
         flags: RST_ACK,
-        ttl: Some(u8::try_from(counter % 200 + 48).unwrap_or(64) - hops),
-        ip_id: Some(u16::try_from(id).unwrap_or(0)),
+        ttl: Some(made.ttl - hops),
+        ip_id: Some(made.ip_id),
         df: Some(true),
-        window,
+        window: made.window,
         ..Forged::default()
     }
 }

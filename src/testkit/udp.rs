@@ -1,37 +1,10 @@
 //! UDP datagrams between two ends, packet by packet, as a point of capture sees them.
 
-use std::net::IpAddr;
-
 use super::conversation::Recorded;
+use super::packet::{ethernet, udp};
 use super::{quic, tls};
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::wire::quic::{Kind, Version};
-
-/// An Ethernet frame with a UDP datagram over IPv4; the UDP checksum is left out, as RFC 768 allows.
-pub fn datagram(src: Endpoint, dst: Endpoint, ttl: u8, ip_id: u16, payload: &[u8]) -> Vec<u8> {
-    let octets = |a: IpAddr| match a {
-        IpAddr::V4(a) => a.octets(),
-        IpAddr::V6(a) => a.to_ipv4_mapped().map_or([0; 4], |a| a.octets()),
-    };
-    let len = |header: usize| u16::try_from(header + payload.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0];
-    frame.extend([0x45, 0]);
-    frame.extend(len(28));
-    frame.extend(ip_id.to_be_bytes());
-    frame.extend([0x40, 0, ttl, 17, 0, 0]);
-    frame.extend(octets(src.addr));
-    frame.extend(octets(dst.addr));
-    let sum = frame[14..34].chunks(2).fold(0u32, |s, b| s + u32::from(u16::from_be_bytes([b[0], b[1]])));
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap_or(0);
-    frame[24..26].copy_from_slice(&sum.to_be_bytes());
-    frame.extend(src.port.to_be_bytes());
-    frame.extend(dst.port.to_be_bytes());
-    frame.extend(len(8));
-    frame.extend([0, 0]);
-    frame.extend(payload);
-    frame
-}
 
 /// Two ends that send each other datagrams.
 #[derive(Clone, Debug)]
@@ -72,7 +45,7 @@ impl Talk {
             Direction::ToClient => (self.server, self.client),
         };
         self.sent = self.sent.wrapping_add(1);
-        let bytes = datagram(src, dst, ttl, self.sent, payload);
+        let bytes = ethernet(&udp(src, dst, ttl, self.sent, payload));
         self.frames.push(Recorded { at: self.now, bytes, genuine: true, reset: false, direction });
         self
     }

@@ -19,8 +19,8 @@ mod hosts;
 use std::path::Path;
 use std::process::Command;
 
-use pinchpoint::analysis::{Settings, analyze};
-use pinchpoint::capture::open_reader;
+use pinchpoint::analysis::Settings;
+use pinchpoint::testkit::analyzed;
 use pinchpoint::testkit::matrix::{self, Entry, Said, Scores};
 use pinchpoint::testkit::path::capture::capture;
 use pinchpoint::testkit::path::line::Run;
@@ -93,8 +93,7 @@ fn row(name: &str, real: &Scores, simulated: &Scores) {
 fn sender(run: &Run, entry: &Entry) -> (f64, f64) {
     let how = entry.scenario.capture.iter().find(|c| c.at == "server").unwrap();
     let file = capture(run, how, SEED).file;
-    let mut source = open_reader(Box::new(std::io::Cursor::new(file))).unwrap();
-    let analysis = analyze(&mut source, Settings::default(), &mut |_| {});
+    let analysis = analyzed(file, Settings::default()).unwrap();
     let c = analysis.connections.iter().max_by_key(|c| c.flows.to_client.bytes).unwrap();
     let f = &c.flows.to_client;
     assert!(f.new_bytes >= 900_000, "{}: {} bytes came about", entry.variant, f.new_bytes);

@@ -17,8 +17,7 @@ use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
 use super::path::line::Run;
 use super::path::scenario::{self, Class, Element, On, Scenario};
 use super::path::world::play;
-use crate::analysis::{Analysis, Settings, analyze};
-use crate::capture::open_reader;
+use crate::analysis::{Analysis, Settings};
 use crate::detect::registry::{self, RULES};
 use crate::detect::{Finding, Level};
 
@@ -169,8 +168,7 @@ pub fn score_run(entry: &Entry, seed: u64, run: &Run) -> Scores {
     let mut scores = Scores { connections: run.connections.len() as u64, ..Scores::default() };
     for how in &entry.scenario.capture {
         let Captured { file, truth } = capture(run, how, seed);
-        let Ok(mut source) = open_reader(Box::new(std::io::Cursor::new(file))) else { continue };
-        let analysis = analyze(&mut source, Settings::default(), &mut |_| {});
+        let Some(analysis) = super::analyzed(file, Settings::default()) else { continue };
         scores.captures += 1;
         scores.packets += analysis.counts.frames;
         count_frames(&truth, &analysis, &mut scores.frames);

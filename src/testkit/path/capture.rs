@@ -120,21 +120,21 @@ pub fn capture(run: &Run, how: &Capture, seed: u64) -> Captured {
     let mut file = PcapngWriter::with(ByteOrder::Little, &[BlockOption::comment(COMMENT)]);
     file.interface(LinkType::ETHERNET, how.snaplen, &[BlockOption::tsresol(9)]);
     for (n, s) in (1u64..).zip(&seen) {
-        let frame = ethernet(&s.bytes);
+        let frame = ethernet(&s.packet.bytes);
         let kept = if how.snaplen == 0 { frame.len() } else { frame.len().min(how.snaplen as usize) };
         file.packet(0, s.at.ns() as u64, &frame[..kept], frame.len() as u32, &[]);
         let port = port(s);
-        let (origin, by) = match s.origin {
+        let (origin, by) = match s.packet.origin {
             Origin::End => ("end", None),
             Origin::Forged(by) => ("forged", Some(by)),
             Origin::Rewritten(by) => ("rewritten", Some(by)),
         };
-        let lost = gone.get(&s.number);
+        let lost = gone.get(&s.packet.number);
         truth.frames.push(FrameTruth {
             frame: n,
             port,
             origin,
-            reset: flags(s).has(Flags::RST),
+            reset: s.packet.flags().has(Flags::RST),
             by: by.or(lost.map(|l| l.0)),
             lost: lost.map(|l| l.1.name()),
         });
@@ -160,39 +160,29 @@ pub fn capture(run: &Run, how: &Capture, seed: u64) -> Captured {
     Captured { file, truth }
 }
 
-fn header(s: &Seen) -> usize {
-    if s.bytes[0] >> 4 == 4 { 20 } else { 40 }
-}
-
-fn flags(s: &Seen) -> Flags {
-    let at = header(s);
-    Flags(u16::from_be_bytes([s.bytes[at + 12], s.bytes[at + 13]]) & 0x0fff)
-}
-
 fn port(s: &Seen) -> u16 {
-    let at = header(s) + if s.direction == Direction::ToServer { 0 } else { 2 };
-    u16::from_be_bytes([s.bytes[at], s.bytes[at + 1]])
+    s.packet.ends(s.direction).0.port
 }
 
 /// Merges full segments that follow each other within a millisecond, as receive offload does.
 fn merge(seen: &mut Vec<Seen>) {
     let mut out: Vec<Seen> = Vec::with_capacity(seen.len());
     for s in seen.drain(..) {
-        let at = header(&s);
-        let data = at + usize::from(s.bytes[at + 12] >> 4) * 4;
-        let quiet = !flags(&s).any(Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0)) && s.bytes.len() > data;
-        let seq = |b: &[u8]| u32::from_be_bytes([b[at + 4], b[at + 5], b[at + 6], b[at + 7]]);
+        let (at, data) = (s.packet.ip_header(), s.packet.payload_at());
+        let control = Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0);
+        let quiet = !s.packet.flags().any(control) && s.packet.bytes.len() > data;
         if let Some(last) = out.last_mut().filter(|l| quiet && l.direction == s.direction) {
-            let same = port(last) == port(&s) && last.bytes.len() > data && last.origin == s.origin;
-            let next = seq(&last.bytes).wrapping_add((last.bytes.len().saturating_sub(data)) as u32)
-                == seq(&s.bytes);
-            let room = last.bytes.len() + s.bytes.len() - data < 60_000;
-            if same && next && room && s.at.since(last.at) < Span::from_ms(1) && header(last) == at {
-                last.bytes.extend(&s.bytes[data..]);
-                let len = if at == 20 { last.bytes.len() } else { last.bytes.len() - 40 } as u16;
+            let same = port(last) == port(&s) && last.packet.origin == s.packet.origin;
+            let l = &mut last.packet;
+            let next = l.seq().wrapping_add((l.bytes.len().saturating_sub(data)) as u32) == s.packet.seq();
+            let room = l.bytes.len() + s.packet.bytes.len() - data < 60_000;
+            let both = l.bytes.len() > data && l.ip_header() == at;
+            if same && next && room && both && s.at.since(last.at) < Span::from_ms(1) {
+                l.bytes.extend(&s.packet.bytes[data..]);
+                let len = if at == 20 { l.bytes.len() } else { l.bytes.len() - 40 } as u16;
                 let field = if at == 20 { 2 } else { 4 };
-                last.bytes[field..field + 2].copy_from_slice(&len.to_be_bytes());
-                seal(&mut last.bytes);
+                l.bytes[field..field + 2].copy_from_slice(&len.to_be_bytes());
+                seal(&mut l.bytes);
                 continue;
             }
         }

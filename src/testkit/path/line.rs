@@ -13,14 +13,10 @@ use crate::testkit::rng::Rng;
 pub struct Seen {
     /// When.
     pub at: Timestamp,
-    /// Its number.
-    pub number: u64,
-    /// Where it comes from.
-    pub origin: Origin,
     /// Which way it goes.
     pub direction: Direction,
-    /// The IP packet.
-    pub bytes: Vec<u8>,
+    /// The packet.
+    pub packet: Packet,
 }
 
 /// A connection of a run, as it was meant.
@@ -99,13 +95,7 @@ impl Line {
     /// A packet is on a wire: it is seen there, and goes into the next element or host.
     pub fn arrive(&mut self, now: Timestamp, wire: usize, direction: Direction, packet: Packet) -> Next {
         if let Some(tap) = self.taps.get(&wire) {
-            let seen = Seen {
-                at: now,
-                number: packet.number,
-                origin: packet.origin,
-                direction,
-                bytes: packet.bytes.clone(),
-            };
+            let seen = Seen { at: now, direction, packet: packet.clone() };
             self.run.taps.entry(tap.clone()).or_default().push(seen);
         }
         let element = match direction {

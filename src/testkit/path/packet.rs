@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::base::{Direction, Endpoint};
-use crate::testkit::packet::seal;
+use crate::testkit::packet::{seal, seal_header};
 use crate::wire::tcp::Flags;
 
 /// Where a packet comes from.
@@ -29,7 +29,8 @@ pub struct Packet {
 }
 
 impl Packet {
-    fn ip_header(&self) -> usize {
+    /// Length of the IP header.
+    pub fn ip_header(&self) -> usize {
         if self.is_v4() { 20 } else { 40 }
     }
 
@@ -126,7 +127,7 @@ impl Packet {
     pub fn set_ttl(&mut self, ttl: u8) {
         if self.is_v4() {
             self.bytes[8] = ttl;
-            self.fix_header();
+            seal_header(&mut self.bytes);
         } else {
             self.bytes[7] = ttl;
         }
@@ -142,19 +143,8 @@ impl Packet {
         if self.is_v4() {
             self.bytes[4..6].copy_from_slice(&id.to_be_bytes());
             self.bytes[6] = if df { 0x40 } else { 0 };
-            self.fix_header();
+            seal_header(&mut self.bytes);
         }
-    }
-
-    fn fix_header(&mut self) {
-        self.bytes[10..12].copy_from_slice(&[0; 2]);
-        let mut sum: u32 =
-            self.bytes[..20].chunks(2).map(|p| u32::from(u16::from_be_bytes([p[0], p[1]]))).sum();
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        let sum = !(sum as u16);
-        self.bytes[10..12].copy_from_slice(&sum.to_be_bytes());
     }
 
     /// Makes it a reset without payload or options, as a box does that rewrites: all else stays.

@@ -2,18 +2,13 @@
 
 use super::watch::{Acts, Flow, Watch};
 use super::{Out, Pass, What};
-use crate::base::{Direction, Endpoint, Span, Timestamp};
+use crate::base::{Direction, Span, Timestamp};
+use crate::testkit::keyed;
 use crate::testkit::packet::Segment;
 use crate::testkit::path::packet::{Origin, Packet};
 use crate::testkit::path::scenario::{self, ForgedId, ForgedTtl, ForgedWindow};
 use crate::testkit::rng::Rng;
 use crate::wire::tcp::Flags;
-use std::net::IpAddr;
-
-/// The key of the generator (Ablove et al. 2026), where its counter starts again, and what it is taken from.
-const KEY: u32 = 13;
-const COUNTER_FIRST: u32 = 128;
-const SEED_MAX: u32 = 65_535;
 
 pub(super) struct Injector {
     place: usize,
@@ -22,14 +17,14 @@ pub(super) struct Injector {
     flags: Flags,
     payload: Vec<u8>,
     rng: Rng,
-    counter: u32,
+    counter: u16,
 }
 
 impl Injector {
     pub(super) fn new(place: usize, spec: &scenario::Injector, mut rng: Rng) -> Self {
         let payload =
             if spec.page.is_empty() { bytes(&spec.payload) } else { spec.page.clone().into_bytes() };
-        let counter = COUNTER_FIRST + u32::from(rng.word()) % 4_000;
+        let counter = keyed::COUNTER_FIRST + rng.word() % 4_000;
         Self {
             place,
             watch: Watch::new(&spec.target),
@@ -50,9 +45,10 @@ impl Injector {
         };
         let (seq, ack) = numbers(&flow, packet, direction, to);
         let (ttl, sender_id, sender_window) = flow.last[side];
-        let (keyed_id, keyed_window, keyed_ttl) = self.generator(client, server);
+        let made = keyed::generate(client.addr, server.addr, keyed::KEY, self.counter);
+        self.counter = keyed::next(self.counter);
         let base = match self.spec.ttl {
-            _ if self.spec.ip_id == ForgedId::Keyed => keyed_ttl,
+            _ if self.spec.ip_id == ForgedId::Keyed => made.ttl,
             ForgedTtl::Copied => ttl,
             ForgedTtl::Fixed(n) => n,
             ForgedTtl::Between(low, high) => self.rng.byte(low, high),
@@ -64,13 +60,13 @@ impl Injector {
                 ForgedId::Random => random.wrapping_add(u16::from(n) * 257),
                 ForgedId::Copied => packet.ip_id(),
                 ForgedId::Continued => sender_id.wrapping_add(1 + u16::from(n)),
-                ForgedId::Keyed => keyed_id,
+                ForgedId::Keyed => made.ip_id,
                 ForgedId::Fixed(id) => id,
                 ForgedId::Swapped => random.wrapping_add(u16::from(n) * 256),
             };
             let climb = if self.spec.climbs { n } else { 0 };
             let window = match self.spec.ip_id {
-                ForgedId::Keyed => keyed_window,
+                ForgedId::Keyed => made.window,
                 _ => match self.spec.window {
                     ForgedWindow::Fixed(n) => n,
                     ForgedWindow::Copied => sender_window,
@@ -97,20 +93,6 @@ impl Injector {
             out.forward(at, to, forged);
             at = at + Span::from_ns(20_000);
         }
-    }
-
-    /// IP-ID, window and TTL of the keyed generator, for the addresses in the order of the packet that set it off.
-    fn generator(&mut self, client: Endpoint, server: Endpoint) -> (u16, u16, u8) {
-        let v = self.counter;
-        self.counter = if (v + 1) * KEY > SEED_MAX { COUNTER_FIRST } else { v + 1 };
-        let number = |a: IpAddr| match a {
-            IpAddr::V4(a) => u32::from_le_bytes(a.octets()),
-            IpAddr::V6(_) => 0,
-        };
-        let (s, d) = (number(client.addr), number(server.addr));
-        let window = (v + d % KEY).max(1);
-        let id = SEED_MAX.wrapping_sub(v * KEY).wrapping_add(s % window) & 0xffff;
-        (id as u16, window as u16, (v % 200 + 48) as u8)
     }
 }
 
