@@ -19,8 +19,8 @@ use pinchpoint::base::{Direction, Endpoint, Span, Timestamp};
 use pinchpoint::testkit::path::congestion::Control;
 use pinchpoint::testkit::path::line::{Line, Meant, Next, Run};
 use pinchpoint::testkit::path::packet::Packet;
+use pinchpoint::testkit::path::scenario::START;
 use pinchpoint::testkit::path::scenario::{Answer, Close, Scenario};
-use pinchpoint::testkit::path::world::START;
 use pinchpoint::testkit::rng::Rng;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 17);

@@ -6,9 +6,11 @@
 mod compare;
 mod fate;
 mod group;
+mod rows;
 mod throttle;
 
+pub use compare::compare;
 pub(crate) use compare::what;
-pub use compare::{Compared, Keyed, compare};
 pub use fate::{Fate, fate};
 pub use group::{Names, X, registrable};
+pub use rows::{Compared, Keyed};

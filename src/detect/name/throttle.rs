@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::compare::{ByNetwork, COUNTED, Compared, Keyed, MOST_GROUPS, Row, around, controls, span};
 use super::group::Names;
+use super::rows::{ByNetwork, COUNTED, Compared, Keyed, MOST_GROUPS, Row, around, controls, span};
 use crate::base::Direction;
 use crate::detect::finding::{Cap, Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};

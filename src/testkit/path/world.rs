@@ -8,16 +8,13 @@ use super::actor::{Actor, Script};
 use super::boxes;
 use super::line::{Line, Meant, Next, Run};
 use super::packet::Packet;
-use super::scenario::{Answer, Host, IpId, Scenario, Stack as StackKind};
+use super::scenario::{Answer, Host, IpId, START, Scenario, Stack as StackKind};
 use super::smol::Smol;
 use super::stack::Stack;
 use super::tcp::{Tcp, Tuning};
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::testkit::rng::Rng;
 use crate::wire::tcp::Flags;
-
-/// When every run begins: the day from which X could not be reached in Pakistan, at 12:00 UTC.
-pub const START: Timestamp = Timestamp::from_ns(1_708_171_200_000_000_000);
 
 /// No run is longer than this.
 const LONGEST: Span = Span::from_secs(1200);

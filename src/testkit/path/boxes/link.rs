@@ -157,7 +157,7 @@ impl Bottleneck {
         let rate = rate_bps / 8.0;
         let cross = (cross > 0.0).then(|| Cross {
             every: CROSS_PACKETS * 1500.0 / (rate * cross),
-            next: [crate::testkit::path::world::START; 2],
+            next: [crate::testkit::path::scenario::START; 2],
         });
         Self { rate, queue, drops, way, rng, cross, lanes: [Lane::default(); 2] }
     }

@@ -104,7 +104,7 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
             rng: own,
         }),
         Element::Outage { at_s, for_s } => {
-            let from = super::world::START + ms(at_s.draw(&mut own) * 1e3);
+            let from = super::scenario::START + ms(at_s.draw(&mut own) * 1e3);
             Box::new(link::Outage { from, until: from + ms(for_s.draw(&mut own) * 1e3) })
         }
         Element::Bottleneck { rate_bps, queue, drops, cross, way } => Box::new(link::Bottleneck::new(

@@ -16,7 +16,11 @@ pub use elements::{
 pub use hosts::{Answer, Close, Connection, Hello, Host, IpId, Request, Server, Stack};
 pub use read::{Unreadable, read};
 
+use crate::base::Timestamp;
 use crate::testkit::rng::Rng;
+
+/// When every run begins: the day from which X could not be reached in Pakistan, at 12:00 UTC.
+pub const START: Timestamp = Timestamp::from_ns(1_708_171_200_000_000_000);
 
 /// A number, or a range that the seed draws from.
 #[derive(Clone, Copy, Debug, Deserialize)]
