@@ -4,8 +4,12 @@
 
 use std::path::Path;
 
+use pinchpoint::analysis::Settings;
+use pinchpoint::testkit::analyzed;
 use pinchpoint::testkit::matrix::{self, Outcome, Said};
+use pinchpoint::testkit::path::capture::capture;
 use pinchpoint::testkit::path::scenario::Class;
+use pinchpoint::testkit::path::world::play;
 
 /// One of so many variants is played here.
 const EVERY: usize = 3;
@@ -39,4 +43,23 @@ fn policers_and_shapers_are_found_and_links_and_losses_are_none() {
     off.sort_by(f64::total_cmp);
     println!("rate error: median {:.4} of {}", off[off.len() / 2], off.len());
     assert!(off[off.len() / 2] < 0.02);
+}
+
+#[test]
+fn what_is_overtaken_is_not_lost() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut entries = matrix::load(&root.join("fixtures/scenarios")).unwrap();
+    entries.retain(|e| e.name == "cap-innocent" && e.variant.contains("path.2=reorder"));
+    assert!(entries.len() >= 6, "{} variants", entries.len());
+    for e in &entries {
+        let run = play(&e.scenario, 20_240_218);
+        for how in e.scenario.capture.iter().filter(|c| c.only.is_none()) {
+            let a = analyzed(capture(&run, how, 1).file, Settings::default()).unwrap();
+            let c = &a.connections[0].flows.to_client;
+            assert!(how.at != "client" || c.out_of_order > 20, "{}: nothing was overtaken", e.variant);
+            let lost: usize = a.transfers.iter().map(|t| t.fits.losses).sum();
+            println!("{} {}: {lost} of {} packets", e.variant, how.at, c.packets);
+            assert!(lost <= 2, "{} {}: {lost} taken for lost, and none was", e.variant, how.at);
+        }
+    }
 }

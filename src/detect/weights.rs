@@ -185,6 +185,8 @@ weights! {
     CAP_HALVES_DIFFER = -2.0, false, "as CAP_HALVES_AGREE";
     /// CAP001: one bucket for several connections.
     CAP_SHARED = 1.0, false, "router captures with two flows and cross traffic through one policer";
+    /// CAP001: buckets of one rate and depth for connections that came in turn.
+    CAP_ALIKE = 1.0, false, "as CAP_SHARED: chance has no rate that comes again";
     /// CAP001, benign: some losses have another cause.
     CAP_STRAY_LOSSES = -1.0, false, "router captures: a tenth at most with one policer, more with bursts into a short queue";
     /// CAP002: while packets wait, they leave at one rate.

@@ -5,6 +5,7 @@ use crate::analysis::Analysis;
 use crate::base::Direction;
 use crate::base::text::Untrusted;
 use crate::detect::name::what;
+use crate::detect::weights;
 use crate::detect::{Cap, Finding, KeyedOn, Level, Mechanism, Trigger};
 use crate::measure::Summary;
 
@@ -84,8 +85,9 @@ fn of_cap(f: &Finding, cap: Cap, c: &Summary, addresses: bool) -> String {
         (Some(Direction::ToServer), 1) => format!("The transfer to {name}{between} (stream {})", c.stream),
         (_, 1) => format!("The transfer from {name}{between} (stream {})", c.stream),
         (_, n) => format!(
-            "The transfers of {n} connections, the first with {name}{between} (stream {}), together",
-            c.stream
+            "The transfers of {n} connections, the first with {name}{between} (stream {}), {}",
+            c.stream,
+            if f.evidence.iter().any(|e| e.key == weights::CAP_ALIKE.key) { "each" } else { "together" }
         ),
     };
     let held = if f.level == Level::Possible { "may have been held" } else { "were held" };

@@ -21,11 +21,6 @@ const STRAY: f64 = 0.9;
 const FEW: f64 = 0.83;
 const FEW_GAIN: f64 = 150.0;
 
-/// Where so large a share of the packets is sent with nothing in flight, the ends hold the rate (a small window, a slow program),
-/// and a claim takes this much gain over chance: simulated readers with small windows on paths that reorder reach 24.
-const ALONE: f64 = 0.3;
-const ALONE_GAIN: f64 = 30.0;
-
 /// What is said of a group of transfers.
 pub(super) fn judge(g: &Group<'_>) -> Option<Finding> {
     let f = &g.fits;
@@ -95,13 +90,19 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
     } else {
         case.add(&w::CAP_HALVES_DIFFER, "only one half of the losses fits it".to_owned(), vec![]);
     }
-    if g.transfers.len() > 1 {
-        let n = g.transfers.len();
-        case.add(
+    let n = g.transfers.len();
+    match (n, g.at_once) {
+        (1, _) => {}
+        (_, true) => case.add(
             &w::CAP_SHARED,
-            format!("one bucket explains {n} connections better than one for each"),
+            format!("one bucket explains {n} transfers better than one for each"),
             vec![],
-        );
+        ),
+        (_, false) => case.add(
+            &w::CAP_ALIKE,
+            format!("{n} transfers came one after the other, and one rate and depth explain all of them"),
+            vec![],
+        ),
     }
     if p.replay.explained() < STRAY {
         let stray = (1.0 - p.replay.explained()) * 100.0;
@@ -116,7 +117,6 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
     let gate = match f.losses {
         n if n < CLAIM_LOSSES => Level::Possible,
         _ if p.replay.explained() < FEW && p.gain < FEW_GAIN => Level::Possible,
-        _ if p.gain < ALONE_GAIN && f.alone > ALONE => Level::Possible,
         n if n < CONFIRM_LOSSES || first <= 0.0 || second <= 0.0 => Level::Likely,
         _ => Level::Confirmed,
     };

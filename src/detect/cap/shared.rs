@@ -1,9 +1,11 @@
 //! Which transfers went through one bucket: those of two hosts, of a client and a prefix, of a host; where one bucket
-//! foretells the losses of all better than a bucket for each.
+//! foretells the losses of all better than a bucket for each. Transfers of two hosts that came in turn found it full each
+//! time, or each had one of its own of the same size, which comes to the same.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::signs;
 use crate::base::Direction;
 use crate::measure::cap::transfer::together;
 use crate::measure::cap::{Fits, Transfer};
@@ -16,6 +18,8 @@ pub(super) struct Group<'a> {
     pub fits: Fits,
     /// The lost packets, the first few.
     pub lost: Vec<u64>,
+    /// Whether they shared one bucket, and did not come in turn.
+    pub at_once: bool,
     /// Seconds after the first packet at which the first was lost.
     pub first_loss: f64,
 }
@@ -67,9 +71,18 @@ pub(super) fn groups(transfers: &[Transfer]) -> Vec<Group<'_>> {
             by.entry((common, level > 0 && t.direction == Direction::ToClient)).or_default().push(i);
         }
         for (_, members) in by {
-            for run in overlapping(transfers, &members) {
+            let at_once = overlapping(transfers, &members).into_iter().map(|run| (run, true));
+            let after_each_other = (level == 0)
+                .then(|| in_turn(transfers, &members))
+                .into_iter()
+                .flatten()
+                .map(|run| (run, false));
+            for (run, at_once) in at_once.chain(after_each_other) {
+                if run.iter().any(|i| !free[*i]) {
+                    continue;
+                }
                 let taken: Vec<&Transfer> = run.iter().map(|i| &transfers[*i]).collect();
-                if let Some(group) = as_one(&taken) {
+                if let Some(group) = as_one(&taken, at_once) {
                     out.push(group);
                     for i in run {
                         free[i] = false;
@@ -104,12 +117,31 @@ fn overlapping(transfers: &[Transfer], members: &[usize]) -> Vec<Vec<usize>> {
     runs
 }
 
+/// Runs of transfers that came one after the other and of which each looks policed already, if only a little.
+fn in_turn(transfers: &[Transfer], members: &[usize]) -> Vec<Vec<usize>> {
+    let mut sorted: Vec<usize> = members
+        .iter()
+        .copied()
+        .filter(|i| gain(&transfers[*i].fits) > 0.0 && transfers[*i].fits.queue.is_none())
+        .collect();
+    sorted.sort_by_key(|i| (transfers[*i].start, *i));
+    let mut until = None;
+    sorted.retain(|i| {
+        let after = until.is_none_or(|u| transfers[*i].start > u);
+        if after {
+            until = Some(transfers[*i].end);
+        }
+        after
+    });
+    sorted.chunks(MOST).filter(|r| r.len() > 1).map(<[usize]>::to_vec).collect()
+}
+
 fn gain(f: &Fits) -> f64 {
     f.policer.as_ref().map_or(0.0, |p| p.gain.max(0.0))
 }
 
-/// The transfers as one, where that explains more than each alone.
-fn as_one<'a>(taken: &[&'a Transfer]) -> Option<Group<'a>> {
+/// The transfers as one, where that explains more than each alone: of those that came in turn, as much with fewer parameters.
+fn as_one<'a>(taken: &[&'a Transfer], at_once: bool) -> Option<Group<'a>> {
     let losses = taken.iter().filter(|t| t.fits.losses > 0).count();
     let queues = taken.iter().filter(|t| t.fits.queue.is_some()).count();
     if losses < 2 && queues < 2 || taken.iter().any(|t| t.side != taken[0].side && t.fits.losses > 0) {
@@ -121,16 +153,22 @@ fn as_one<'a>(taken: &[&'a Transfer]) -> Option<Group<'a>> {
     let steadier = fits.queue.as_ref().is_some_and(|q| {
         taken.iter().all(|t| t.fits.queue.as_ref().is_none_or(|own| q.unsteady < own.unsteady * 0.7))
     });
-    if gain(&fits) < each + MARGIN && !(steadier && gain(&fits) >= each * 0.8) {
+    let better = if at_once {
+        gain(&fits) >= each + MARGIN || steadier && gain(&fits) >= each * 0.8
+    } else {
+        let beyond = |f: &Fits| gain(f) - signs::cost(f);
+        beyond(&fits) >= taken.iter().map(|t| beyond(&t.fits)).sum()
+    };
+    if !better {
         return None;
     }
     let mut transfers = taken.to_vec();
     transfers.sort_by_key(|t| t.connection);
-    Some(group(transfers, fits, &series.packets))
+    Some(group(transfers, fits, &series.packets, at_once))
 }
 
 fn alone(t: &Transfer) -> Group<'_> {
-    group(vec![t], t.fits.clone(), &t.series.packets)
+    group(vec![t], t.fits.clone(), &t.series.packets, true)
 }
 
 /// How many lost packets a finding names.
@@ -140,11 +178,12 @@ fn group<'a>(
     transfers: Vec<&'a Transfer>,
     fits: Fits,
     packets: &[crate::measure::cap::series::Packet],
+    at_once: bool,
 ) -> Group<'a> {
     let mut lost: Vec<u64> =
         packets.iter().filter(|p| p.lost).take(NAMED).map(|p| u64::from(p.frame)).collect();
     lost.dedup();
     lost.sort_unstable();
     let first_loss = packets.iter().find(|p| p.lost).map_or(0.0, |p| p.at);
-    Group { transfers, fits, lost, first_loss }
+    Group { transfers, fits, lost, at_once, first_loss }
 }

@@ -8,12 +8,16 @@ use crate::measure::cap::queue::QueueFit;
 /// the count each, as BIC has it): 10, which is 20 in units of BIC, "very strong" (Kass and Raftery 1995).
 const GAIN: f64 = 10.0;
 
-/// A policer's bucket, where one holds: losses are where it is empty, passes where it is not.
+/// What the three parameters of a bucket cost.
 #[allow(clippy::cast_precision_loss)] // counts of packets
+pub(super) fn cost(f: &Fits) -> f64 {
+    1.5 * (f.packets.max(2) as f64).ln()
+}
+
+/// A policer's bucket, where one holds: losses are where it is empty, passes where it is not.
 pub(super) fn bucket(f: &Fits) -> Option<&PolicerFit> {
     let p = f.policer.as_ref()?;
-    let cost = 1.5 * (f.packets.max(2) as f64).ln();
-    (p.gain - cost > GAIN && p.replay.holds()).then_some(p)
+    (p.gain - cost(f) > GAIN && p.replay.holds()).then_some(p)
 }
 
 /// What delays beside losses say.

@@ -25,6 +25,9 @@ pub struct PolicerFit {
 /// Losses below which nothing is fitted.
 pub const FEWEST_LOSSES: usize = 8;
 
+/// Seconds without a packet after which a sender is idle: the rest of such a pause tells nothing of the rate.
+const IDLE: f64 = 1.0;
+
 /// How exact a bucket's clock and the times of the capture are, from best to worst, in packets and in seconds.
 const SLACKS: [(f64, f64); 2] = [(0.5, 0.0), (2.0, 0.001)];
 
@@ -49,7 +52,7 @@ const SEEDS: usize = 6;
 pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     let first = packets.iter().position(|p| p.lost)?;
     let last = packets.iter().rposition(|p| p.lost)?;
-    let took = packets[last].at - packets[first].at;
+    let took: f64 = packets[first..=last].windows(2).map(|w| (w[1].at - w[0].at).min(IDLE)).sum();
     if packets.iter().filter(|p| p.lost).count() < FEWEST_LOSSES || took < 0.02 {
         return None;
     }

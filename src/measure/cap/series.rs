@@ -98,10 +98,15 @@ impl Series {
         let mss = c.halves[direction.reversed()].syn.and_then(|o| o.mss).map_or(1460, u32::from).max(64);
         let rtt = half.rtt.shortest().or(c.halves[direction.reversed()].rtt.shortest());
         let rtt = rtt.map_or(0.0, Span::secs_f64);
-        let mut pieces = pieces(half.bulk.records(), mss);
-        let mut needless = half.bulk.needless().to_vec();
+        // what the MSS leaves for data is less by the options of every segment, which are 40 bytes at most
+        let full = half.bulk.records().iter().map(|r| r.len).filter(|l| (mss - 40..=mss).contains(l)).max();
+        let mut pieces = pieces(half.bulk.records(), full.unwrap_or(mss));
+        // pieces count from the first record on
+        let first = half.bulk.records().first().map_or(0, |r| r.seq);
+        let mut needless: Vec<u32> = half.bulk.needless().iter().map(|seq| seq.wrapping_sub(first)).collect();
         needless.sort_unstable();
-        mark(&mut pieces, rtt, |seq| needless.binary_search(&seq).is_ok());
+        mark(&mut pieces, rtt);
+        forgive(&mut pieces, &needless);
         finish(half.bulk.records().first().map_or(c.started, |r| r.at), pieces)
     }
 }
@@ -151,7 +156,7 @@ fn pieces(records: &[Record], mss: u32) -> Vec<Piece> {
 }
 
 /// Marks what was lost: what is sent again and had not arrived, and gaps that are filled late.
-fn mark(pieces: &mut [Piece], rtt: f64, needless: impl Fn(u32) -> bool) {
+fn mark(pieces: &mut [Piece], rtt: f64) {
     // the latest sending of each part of the stream, by its place in it
     let mut latest: Vec<usize> = Vec::with_capacity(pieces.len());
     for i in 0..pieces.len() {
@@ -170,9 +175,7 @@ fn mark(pieces: &mut [Piece], rtt: f64, needless: impl Fn(u32) -> bool) {
             let now = pieces[i].packet.at;
             let old = &mut pieces[old];
             let arrived = old.packet.at + f64::from(old.packet.delay) <= now + rtt / 2.0; // false where the delay is unknown
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo 2³² is meant
-            let reported = needless(old.start as u32);
-            if !overtaken && !arrived && !reported {
+            if !overtaken && !arrived {
                 old.packet.lost = true;
                 old.packet.delay = f32::NAN;
             }
@@ -180,6 +183,25 @@ fn mark(pieces: &mut [Piece], rtt: f64, needless: impl Fn(u32) -> bool) {
             if pieces[*slot].start == start && pieces[*slot].end == end {
                 *slot = i;
             }
+        }
+    }
+}
+
+/// Takes back one loss for each time that the receiver said that a packet came twice: of a packet that was sent three
+/// times, the last of the losses, as what is sent again while its predecessor is under way comes last.
+fn forgive(pieces: &mut [Piece], needless: &[u32]) {
+    if needless.is_empty() {
+        return;
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo 2³² is meant
+    let mut lost: Vec<(u32, usize)> =
+        (0..pieces.len()).filter(|i| pieces[*i].packet.lost).map(|i| (pieces[i].start as u32, i)).collect();
+    lost.sort_unstable();
+    for same in needless.chunk_by(|a, b| a == b) {
+        let from = lost.partition_point(|(start, _)| *start < same[0]);
+        let to = lost.partition_point(|(start, _)| *start <= same[0]);
+        for (_, i) in lost[from..to].iter().rev().take(same.len()) {
+            pieces[*i].packet.lost = false;
         }
     }
 }

@@ -160,12 +160,22 @@ impl Transfers {
     }
 }
 
+/// Seconds that pass between transfers that came in turn: enough to fill most buckets, and no more than the search for a
+/// rate can bear.
+const BETWEEN: f64 = 5.0;
+
 /// The packets of several transfers as one series.
 pub fn together(transfers: &[&Transfer]) -> Option<Series> {
     let start = transfers.iter().map(|t| t.start).min()?;
     let mut packets: Vec<Packet> = Vec::new();
+    let mut until: Option<Timestamp> = None;
+    // time without any of them, beyond what fills a bucket
+    let mut idle = 0.0;
     for t in transfers {
-        let offset = t.start.since(start).secs_f64();
+        let gap = until.map_or(0.0, |u| t.start.since(u).secs_f64());
+        idle += (gap - BETWEEN).max(0.0);
+        until = until.max(Some(t.end));
+        let offset = t.start.since(start).secs_f64() - idle;
         let base = t.fits.waiting.as_ref().map_or(0.0, |w| w.base);
         #[allow(clippy::cast_possible_truncation)] // seconds, to a microsecond
         packets.extend(t.series.packets.iter().map(|p| Packet {

@@ -114,9 +114,9 @@ impl Tcp {
             };
             self.congestion.acknowledged(&sample);
         }
-        self.find_losses(now);
+        let safe = !self.find_losses(now) && advance > 0;
         if self.recovery.is_some() && self.prr.from > 0 {
-            self.reduce(self.delivered - before);
+            self.reduce(self.delivered - before, safe);
         }
         if self.recovery.is_some_and(|r| self.una >= r) {
             self.recovery = None;
@@ -130,8 +130,9 @@ impl Tcp {
         }
     }
 
-    /// How much may be in flight while losses are mended (RFC 6937, with its reduction bound of slow start).
-    fn reduce(&mut self, delivered: u64) {
+    /// How much may be in flight while losses are mended (RFC 9937): more than what arrived only where the acknowledgment
+    /// advances and nothing more was lost (`safe`).
+    fn reduce(&mut self, delivered: u64, safe: bool) {
         let mss = u64::from(self.tuning.mss);
         let target = self.congestion.window();
         self.prr.delivered += delivered;
@@ -139,18 +140,19 @@ impl Tcp {
         let more = if self.pipe > target {
             (p.delivered * target).div_ceil(p.from).saturating_sub(p.sent)
         } else {
-            let limit = p.delivered.saturating_sub(p.sent).max(delivered) + mss;
+            let limit = p.delivered.saturating_sub(p.sent).max(delivered) + if safe { mss } else { 0 };
             limit.min(target - self.pipe)
         };
-        p.window = self.pipe + more;
+        // the first is sent again whatever is in flight
+        p.window = self.pipe + if p.sent == 0 { more.max(mss) } else { more };
     }
 
     /// RACK (RFC 8985): lost is what was sent well before something that has arrived. Three segments that arrived from
-    /// beyond a hole (RFC 6675) leave no time to wait.
-    pub(super) fn find_losses(&mut self, now: Timestamp) {
+    /// beyond a hole (RFC 6675) leave no time to wait. Whether more was found.
+    pub(super) fn find_losses(&mut self, now: Timestamp) -> bool {
         let sacked: u64 = self.flight.iter().filter(|s| s.sacked).map(|s| s.to - s.from).sum();
         if sacked == 0 && self.newest.1 <= self.una {
-            return;
+            return false;
         }
         let many = sacked >= 3 * u64::from(self.tuning.mss);
         let wait = if many || self.recovery.is_some() {
@@ -173,9 +175,10 @@ impl Tcp {
                 self.recovery = Some(self.next);
                 self.congestion.congested(now, self.pipe + lost);
                 self.prr = Prr { from: self.pipe + lost, ..Prr::default() };
-                self.reduce(0);
+                self.reduce(0, false);
             }
         }
+        lost > 0
     }
 
     pub(super) fn arm(&mut self, now: Timestamp) {
