@@ -44,14 +44,24 @@ fn of_name(f: &Finding, a: &Analysis) -> String {
     format!("{n} to {}{more} {did}.{held}", shown.join(", "))
 }
 
+/// Up to this level of chance (three failures and three controls have it) "it was the name" is said without more ado.
+const SIGNIFICANT: f64 = 0.0501;
+
 /// What a finding was held against, as a sentence.
 pub fn held_against(f: &Finding) -> String {
     let chance = f.p_value.map_or(String::new(), |p| format!(" (chance alone: p = {})", p_value(p)));
     match (&f.controls, f.keyed_on) {
         (Some(c), Some(KeyedOn::Sni)) => {
             let were = if c.well == 1 { "was" } else { "were" };
+            let was = match f.p_value {
+                Some(p) if p > SIGNIFICANT => {
+                    format!(": the name is what differs, but they are few (chance alone: p = {})", p_value(p))
+                }
+                _ if f.level == Level::Possible => format!("{chance}: the name is what differs"),
+                _ => format!("{chance}: it was the name"),
+            };
             format!(
-                " {} of the same client to the same network with other names {were} not{chance}: it was the name.",
+                " {} of the same client to the same network with other names {were} not{was}.",
                 count(c.well as u64, "connection")
             )
         }

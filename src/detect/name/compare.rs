@@ -20,6 +20,9 @@ const LISTED: usize = 1000;
 /// With a level of chance below this, and three on each side, a claim is confirmed (detection by Fisher's exact test).
 const CONFIRMED_P: f64 = 0.01;
 
+/// A share of packets lost on the way that makes a silence of chance more likely.
+const LOSSY: f64 = 0.04;
+
 /// A group of connections that met the same fate.
 type Key<'a> = (IpAddr, &'a str, Mechanism);
 
@@ -157,6 +160,7 @@ impl<'a> Pairing<'a> {
             _ => bad.iter().filter(|r| r.s.stall.is_some_and(|s| s.proven)).count() * 2 > bad.len(),
         };
         let likely = proven
+            && (self.mechanism == Mechanism::Reset || self.is_no_dead_server(bad))
             && confidence >= w::LIKELY
             && keyed_on == Some(KeyedOn::Sni)
             && bad.iter().all(|r| r.is_whole());
@@ -191,6 +195,20 @@ impl<'a> Pairing<'a> {
             evidence,
             ..Finding::new(code(self.mechanism), self.mechanism, list, at)
         });
+    }
+
+    /// Whether the failures cannot be one server's that is down behind whatever answers SYNs for it: they are those of several
+    /// addresses, or a control went well at the same one.
+    fn is_no_dead_server(&self, bad: &[&Row<'_>]) -> bool {
+        let first = bad[0].s.server.addr;
+        bad.iter().any(|r| r.s.server.addr != first) || self.controls.iter().any(|r| r.s.server.addr == first)
+    }
+
+    /// Packets that were sent again in connections that went well, and all of them.
+    fn losses(&self) -> (u64, u64) {
+        let flows =
+            self.well.iter().chain(&self.controls).flat_map(|r| [r.s.flows.to_server, r.s.flows.to_client]);
+        flows.fold((0, 0), |(again, all), f| (again + f.retransmitted, all + f.packets))
     }
 
     fn evidence(&self, bad: &[&Row<'_>]) -> Vec<Evidence> {
@@ -237,6 +255,14 @@ impl<'a> Pairing<'a> {
         let failed = self.controls_failed.len();
         let claim = format!("{failed} {} with other names on the same network {did}, too", plural(failed));
         add(&w::CONTROL_FAILED, counted(failed), claim, frames(&self.controls_failed));
+        let (lost, of) = self.losses();
+        #[allow(clippy::cast_precision_loss)] // counts of packets
+        let parts = (lost as f64 / LOSSY / of.max(1) as f64).floor().min(3.0);
+        let claim = format!(
+            "connections that went well beside them lost {lost} of {of} packets: losses may be all it was"
+        );
+        let silent = !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed);
+        add(&w::LOSSY_PATH, if silent { parts } else { 0.0 }, claim, Vec::new());
         let partly = |r: &&&Row<'_>| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly);
         let large = bad.iter().filter(partly).count();
         let claim = format!("in {large} of them a part of the hello was acknowledged and the rest never");
@@ -264,8 +290,14 @@ impl<'a> Pairing<'a> {
         let outage = "nothing shows that the path was up meanwhile".to_owned();
         let up =
             if self.interleaved { "others went well meanwhile" } else { "others went well before or after" };
+        let silent = !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed);
         if self.mechanism != Mechanism::Reset {
             weigh("an outage, or a machine that slept", against(w::PATH_UNKNOWN.key), outage, up.to_owned());
+        }
+        if silent {
+            let (lost, of) = self.losses();
+            let share = format!("connections that went well beside them lost {lost} of {of} packets");
+            weigh("losses on the way", against(w::LOSSY_PATH.key), share.clone(), share);
         }
         if bad.iter().any(|r| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly)) {
             let fits = "the hello fills more than a segment; a small one to the same name would settle it"
@@ -276,6 +308,10 @@ impl<'a> Pairing<'a> {
                 fits,
                 String::new(),
             );
+        }
+        if silent && !self.is_no_dead_server(bad) {
+            let why = "all failures were at one address, and no control was there: what answers SYNs may not be what answers requests; a connection to that address with another name, or to another of the name's, would settle it".to_owned();
+            all.push(Alternative { cause: "one server that is down", log_odds: 0.0, why });
         }
         if matches!(self.mechanism, Mechanism::HelloMuted | Mechanism::Closed) {
             let why = "a server that has no such name, or is overloaded, may say nothing or close; the same name from another network would tell".to_owned();
