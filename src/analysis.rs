@@ -17,9 +17,10 @@ use crate::flow::defrag::Defragmenter;
 use crate::flow::table::{FlowTable, Limits};
 use crate::flow::udp::Datagram;
 use crate::flow::{Segment, Stage};
-use crate::measure::Summary;
 use crate::measure::cap::{Transfer, Transfers};
 use crate::measure::datagrams::{Datagrams, Rows};
+use crate::measure::quic::Outcome;
+use crate::measure::{QuicSummary, Summary};
 use crate::wire::{Packet, Payload, Stop, decode, dns};
 
 /// What an analysis may use.
@@ -40,7 +41,7 @@ pub struct Analysis {
     pub counts: Counts,
     /// The connections, in the order in which they began.
     pub connections: Vec<Summary>,
-    /// The verdict on each, in the same order.
+    /// The verdict on each, in the same order, and then on each QUIC connection.
     pub verdicts: Vec<(Verdict, Option<String>)>,
     /// The findings, worst first.
     pub findings: Vec<Finding>,
@@ -237,18 +238,20 @@ impl Analyzer {
         self.counts.transfers_not_grouped = not_grouped;
         let keys = solve_keys(&cases);
         let connections = in_order(summaries, &mut cases, &mut transfers);
+        let udp = self.datagrams.finish();
         let mut verdicts: Vec<_> = connections.iter().map(without_resets).collect();
         let mut findings = Vec::new();
         for case in &cases {
             judge(case, &servers, &keys, &mut verdicts, &mut findings);
         }
+        verdicts.extend(udp.quic.iter().map(of_quic));
         let so_far: Vec<Verdict> = verdicts.iter().map(|(v, _)| *v).collect();
         for finding in find_unseen(&cases, &connections, &so_far) {
             verdicts[finding.connections[0]] = verdict_of(&finding);
             findings.push(finding);
         }
         findings.extend(cap::find(&mut transfers));
-        let compared = compare(&connections, &findings, &self.names);
+        let compared = compare(&connections, &udp.quic, &findings, &self.names);
         self.counts.not_compared = compared.not_compared;
         for (n, keyed) in compared.keyed {
             let f = &mut findings[n];
@@ -264,7 +267,6 @@ impl Analyzer {
                 .then(b.confidence.total_cmp(&a.confidence))
                 .then(a.frames.first().cmp(&b.frames.first()))
         });
-        let udp = self.datagrams.finish();
         Analysis { files, counts: self.counts, connections, verdicts, findings, udp, transfers }
     }
 }
@@ -284,6 +286,12 @@ fn in_order(mut summaries: Vec<Summary>, cases: &mut [Case], transfers: &mut [Tr
     }
     cases.sort_unstable_by_key(|c| c.connection);
     summaries
+}
+
+/// What is said of a QUIC connection by itself.
+fn of_quic(q: &QuicSummary) -> (Verdict, Option<String>) {
+    let verdict = if q.outcome == Outcome::Ok { Verdict::Clean } else { Verdict::Inconclusive };
+    (verdict, q.outcome.words().map(str::to_owned))
 }
 
 fn judge(
@@ -353,7 +361,15 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
 impl Analysis {
     /// Wireshark's numbers of the streams that a finding is about.
     pub fn streams(&self, f: &Finding) -> Vec<u64> {
-        f.connections.iter().map(|c| self.connections[*c].stream).collect()
+        f.connections.iter().filter_map(|c| Some(self.connections.get(*c)?.stream)).collect()
+    }
+
+    /// The name that the connection at a place of the list asked for, those of QUIC behind those of TCP.
+    pub fn name(&self, place: usize) -> Option<&str> {
+        match self.connections.get(place) {
+            Some(c) => c.name(),
+            None => self.udp.quic.get(place - self.connections.len())?.name(),
+        }
     }
 
     /// Whether some input could not be read to its end.

@@ -137,6 +137,10 @@ pub enum Mechanism {
     Freeze,
     /// Slowed because of the name.
     Throttled,
+    /// A QUIC hello got no reply.
+    QuicNoReply,
+    /// A QUIC client was not heard any more after its hello.
+    QuicDropped,
 }
 
 impl Mechanism {
@@ -155,6 +159,8 @@ impl Mechanism {
             Self::DropAfterN => "drop_after_n",
             Self::Freeze => "freeze",
             Self::Throttled => "throttled",
+            Self::QuicNoReply => "quic_no_reply",
+            Self::QuicDropped => "quic_dropped",
         }
     }
 }
@@ -217,7 +223,7 @@ pub struct Finding {
     pub family: Option<String>,
     /// A pattern that a family is known for, but that others may send too.
     pub looks_like: Option<String>,
-    /// The connections, by their places in the capture's list; at least one, in order.
+    /// The connections, by their places in the capture's list, those of QUIC behind those of TCP; at least one, in order.
     pub connections: Vec<usize>,
     /// What set it off, where something did.
     pub trigger: Option<Trigger>,

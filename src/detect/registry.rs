@@ -81,6 +81,13 @@ pub static RULES: &[Rule] = &[
         page: include_str!("../../docs/detectors/name-throttled.md"),
     },
     Rule {
+        code: "SNI007",
+        name: "quic-silenced",
+        summary: "QUIC connections that fall silent because of the name in their hello",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/quic-silenced.md"),
+    },
+    Rule {
         code: "CAP001",
         name: "policed",
         summary: "a rate held by dropping what exceeds it",

@@ -385,19 +385,35 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
 
 /// TCP connections, then those of QUIC.
 fn all_connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
-    let before = c.analysis.connections.len();
-    let quic = c.analysis.udp.quic.iter().enumerate();
-    connections(ids, n, c).chain(quic.map(move |(i, q)| json_quic(ids.connection(n, before + i), n, q)))
+    let a = &c.analysis;
+    let mut findings = findings_of_each(ids, n, c);
+    let mut of_quic = findings.split_off(&a.connections.len());
+    let quic = a.udp.quic.iter().zip(a.verdicts.iter().skip(a.connections.len()));
+    let quic = quic.zip(a.connections.len()..).map(move |((q, verdict), place)| {
+        let findings = of_quic.remove(&place).unwrap_or_default();
+        json_quic(ids.connection(n, place), n, q, verdict, findings)
+    });
+    connections(ids, n, c, findings).chain(quic)
 }
 
-fn connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
-    let a = &c.analysis;
+/// The findings about each connection, by its place.
+fn findings_of_each(ids: &Ids, n: usize, c: &Capture) -> BTreeMap<usize, Vec<String>> {
     let mut of_connection: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for (f, finding) in a.findings.iter().enumerate() {
+    for (f, finding) in c.analysis.findings.iter().enumerate() {
         for connection in &finding.connections {
             of_connection.entry(*connection).or_default().push(ids.finding(n, f));
         }
     }
+    of_connection
+}
+
+fn connections<'a>(
+    ids: &'a Ids,
+    n: usize,
+    c: &'a Capture,
+    mut of_connection: BTreeMap<usize, Vec<String>>,
+) -> impl Iterator<Item = JsonConnection<'a>> {
+    let a = &c.analysis;
     a.connections.iter().zip(&a.verdicts).enumerate().map(move |(i, (s, (verdict, why)))| {
         let findings = of_connection.remove(&i).unwrap_or_default();
         json_connection(ids.connection(n, i), n, s, verdict.name(), why.as_deref(), findings)
@@ -476,7 +492,7 @@ fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = 
 }
 
 fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Finding) -> JsonFinding<'a> {
-    let connection = &c.analysis.connections[f.connections[0]];
+    let of_tcp = c.analysis.connections.get(f.connections[0]).map(|t| t.sni.as_deref());
     let rule = registry::find(f.code);
     JsonFinding {
         id: ids.finding(n, i),
@@ -488,7 +504,7 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
         family: f.family.as_deref(),
         looks_like: f.looks_like.as_deref(),
         connections: f.connections.iter().map(|i| ids.connection(n, *i)).collect(),
-        sni: connection.sni.as_deref(),
+        sni: of_tcp.unwrap_or_else(|| c.analysis.name(f.connections[0])),
         trigger: f.trigger.map(Trigger::name),
         keyed_on: f.keyed_on.map(KeyedOn::name),
         direction: f.direction.map(Direction::name),

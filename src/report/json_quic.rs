@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::json::{Both, JsonConnection};
 use crate::base::{Span, Timestamp};
+use crate::detect::Verdict;
 use crate::measure::QuicSummary;
-use crate::measure::quic::Outcome;
 
 #[derive(Serialize)]
 pub(super) struct JsonQuic {
@@ -43,7 +43,13 @@ struct JsonClose {
     frame: u64,
 }
 
-pub(super) fn json_quic(id: String, capture: usize, q: &QuicSummary) -> JsonConnection<'_> {
+pub(super) fn json_quic<'a>(
+    id: String,
+    capture: usize,
+    q: &'a QuicSummary,
+    (verdict, why): &'a (Verdict, Option<String>),
+    findings: Vec<String>,
+) -> JsonConnection<'a> {
     let hello = q.seen.hello.as_deref();
     JsonConnection {
         id,
@@ -70,8 +76,9 @@ pub(super) fn json_quic(id: String, capture: usize, q: &QuicSummary) -> JsonConn
         ttl: Both::new(|d| q.sides[d].ttl),
         tunnelled: q.tunnelled,
         quic: Some(details(q)),
-        verdict: if q.outcome == Outcome::Ok { "clean" } else { "inconclusive" },
-        why: q.outcome.words(),
+        verdict: verdict.name(),
+        why: why.as_deref(),
+        findings,
         ..JsonConnection::default()
     }
 }

@@ -40,6 +40,9 @@ impl Capture {
 /// The Wireshark display filter that selects some frames of some streams.
 pub fn wireshark_filter(streams: &[u64], frames: &[u64]) -> String {
     let list = |n: &[u64]| n.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    if streams.is_empty() {
+        return format!("frame.number in {{{}}}", list(frames)); // QUIC, which has no tcp.stream
+    }
     let of = match streams {
         [one] => format!("tcp.stream eq {one}"),
         several => format!("tcp.stream in {{{}}}", list(several)),

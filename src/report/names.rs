@@ -6,7 +6,6 @@ use super::Capture;
 use super::units::{bits, thousands};
 use crate::base::text::Untrusted;
 use crate::detect::{Finding, KeyedOn, Level, Mechanism, Trigger, Verdict};
-use crate::measure::quic::Outcome;
 
 /// What happened to the connections that asked for one name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -134,8 +133,8 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
     let mut by_name: BTreeMap<&str, NameRow> = BTreeMap::new();
     for capture in captures {
         let a = &capture.analysis;
-        for (n, c) in a.connections.iter().enumerate() {
-            let Some(name) = c.name() else { continue };
+        for n in 0..a.verdicts.len() {
+            let Some(name) = a.name(n) else { continue };
             let row = by_name.entry(name).or_insert_with(|| NameRow::new(name));
             row.connections += 1;
             match a.verdicts[n].0 {
@@ -144,15 +143,9 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
                 Verdict::Inconclusive => row.inconclusive += 1,
             }
         }
-        for q in &a.udp.quic {
-            let Some(name) = q.name() else { continue };
-            let row = by_name.entry(name).or_insert_with(|| NameRow::new(name));
-            row.connections += 1;
-            *(if q.outcome == Outcome::Ok { &mut row.ok } else { &mut row.inconclusive }) += 1;
-        }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
             for c in &f.connections {
-                if let Some(row) = a.connections[*c].name().and_then(|n| by_name.get_mut(n)) {
+                if let Some(row) = a.name(*c).and_then(|n| by_name.get_mut(n)) {
                     row.take(f);
                 }
             }

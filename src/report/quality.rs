@@ -85,12 +85,14 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         }
         Vantage::Unknown => {}
     }
-    let seen: Vec<String> = [("UDP datagram", c.udp), ("IP fragment", c.fragments)]
-        .into_iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(what, n)| count(n, what))
-        .chain(c.other.iter().map(|(name, n)| format!("{} {}", thousands(*n), name.replace('_', " "))))
-        .collect();
+    let quic = a.udp.quic.len() as u64;
+    let seen: Vec<String> =
+        [("QUIC connection", quic), ("UDP datagram", c.udp), ("IP fragment", c.fragments)]
+            .into_iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(what, n)| count(n, what))
+            .chain(c.other.iter().map(|(name, n)| format!("{} {}", thousands(*n), name.replace('_', " "))))
+            .collect();
     if !seen.is_empty() {
         holds(format!("besides TCP: {}", seen.join(", ")));
     }
@@ -109,8 +111,8 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
             ));
         }
     }
-    if a.connections.is_empty() {
-        limits("no TCP connection, so nothing to judge".to_owned());
+    if a.verdicts.is_empty() {
+        limits("no connection of TCP or QUIC, so nothing to judge".to_owned());
     }
     match capture.kernel_dropped() {
         Some(0) | None => {}

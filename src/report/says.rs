@@ -11,11 +11,10 @@ use crate::measure::Summary;
 
 /// The finding in a few sentences; addresses only where asked for.
 pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
-    let c = &a.connections[f.connections[0]];
-    match f.cap {
-        _ if f.code.starts_with("SNI") => of_name(f, a),
-        Some(cap) => of_cap(f, cap, c, addresses),
-        None => of_reset(f, c, addresses),
+    match (a.connections.get(f.connections[0]), f.cap) {
+        (Some(c), Some(cap)) if !f.code.starts_with("SNI") => of_cap(f, cap, c, addresses),
+        (Some(c), None) if !f.code.starts_with("SNI") => of_reset(f, c, addresses),
+        _ => of_name(f, a),
     }
 }
 
@@ -32,7 +31,7 @@ pub fn prior(f: &Finding) -> &'static str {
 
 /// Failures of a name in plain words.
 fn of_name(f: &Finding, a: &Analysis) -> String {
-    let mut names: Vec<&str> = f.connections.iter().filter_map(|c| a.connections[*c].name()).collect();
+    let mut names: Vec<&str> = f.connections.iter().filter_map(|c| a.name(*c)).collect();
     names.sort_unstable();
     names.dedup();
     let shown: Vec<String> = names.iter().take(5).map(|n| Untrusted(n).to_string()).collect();
@@ -64,6 +63,10 @@ pub fn held_against(f: &Finding) -> String {
                 " {} of the same client to the same network with other names {were} not{was}.",
                 count(c.well as u64, "connection")
             )
+        }
+        (Some(_), Some(KeyedOn::Port)) => {
+            " No name that the client asked for over QUIC got through, at any server: it was not the name."
+                .to_owned()
         }
         (Some(c), Some(_)) => {
             format!(

@@ -258,17 +258,21 @@ pub fn percent(p: f64) -> String {
     }
 }
 
+fn coloured(verdict: Verdict, style: Style) -> String {
+    match verdict {
+        Verdict::Clean => style.good(verdict.name()),
+        Verdict::Interfered => style.alarm(verdict.name()),
+        Verdict::Inconclusive => style.caution(verdict.name()),
+    }
+}
+
 fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::Result<()> {
     let a = &capture.analysis;
     writeln!(out, "{}", o.style.bold("Connections"))?;
     for (c, (verdict, why)) in a.connections.iter().zip(&a.verdicts) {
         let name = c.name().map_or_else(|| "-".to_owned(), |n| Untrusted(n).to_string());
         let ends = if o.addresses { format!(" {} > {}", c.client, c.server) } else { String::new() };
-        let verdict = match verdict {
-            Verdict::Clean => o.style.good(verdict.name()),
-            Verdict::Interfered => o.style.alarm(verdict.name()),
-            Verdict::Inconclusive => o.style.caution(verdict.name()),
-        };
+        let verdict = coloured(*verdict, o.style);
         let rtt = c.rtt_min.map_or_else(|| "-".to_owned(), |r| r.to_string());
         let up = bytes(c.flows.to_server.bytes);
         let down = bytes(c.flows.to_client.bytes);
@@ -285,14 +289,18 @@ fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::
             writeln!(out, "{}", o.style.wrapped("      ", "      ", why))?;
         }
     }
-    for q in &a.udp.quic {
+    for (q, (verdict, _)) in a.udp.quic.iter().zip(a.verdicts.iter().skip(a.connections.len())) {
         let name = q.name().map_or_else(|| "-".to_owned(), |n| Untrusted(n).to_string());
         let ends = if o.addresses { format!(" {} > {}", q.client, q.server) } else { String::new() };
         let (up, down) = (bytes(q.sides.to_server.bytes), bytes(q.sides.to_client.bytes));
         let first = q.first_frame;
         let version = q.seen.version;
         let outcome = q.outcome.name();
-        writeln!(out, "  QUIC {version} from frame {first}{ends} {name}: {outcome}, {up} up, {down} down")?;
+        let verdict = coloured(*verdict, o.style);
+        writeln!(
+            out,
+            "  QUIC {version} from frame {first}{ends} {name}: {verdict}, {outcome}, {up} up, {down} down"
+        )?;
     }
     writeln!(out)
 }

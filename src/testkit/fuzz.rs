@@ -189,14 +189,14 @@ pub fn dns(data: &[u8]) {
 /// The whole program: its JSON parses, and what it refers to is there.
 pub fn program(data: &[u8]) {
     let Some(analysis) = analyzed(data) else { return };
-    assert_eq!(analysis.connections.len(), analysis.verdicts.len());
+    assert_eq!(analysis.connections.len() + analysis.udp.quic.len(), analysis.verdicts.len());
     for c in &analysis.connections {
         assert!(c.flows.to_server.new_bytes <= c.flows.to_server.bytes);
         assert!(c.flows.to_client.new_bytes <= c.flows.to_client.bytes);
     }
     let frames = analysis.counts.frames;
     for f in &analysis.findings {
-        assert!(f.connections.is_sorted() && f.connections.iter().all(|c| *c < analysis.connections.len()));
+        assert!(f.connections.is_sorted() && f.connections.iter().all(|c| *c < analysis.verdicts.len()));
         assert!(!f.connections.is_empty());
         assert!((0.0..=1.0).contains(&f.confidence));
         assert!(f.frames.windows(2).all(|w| w[0] < w[1]) && f.frames.len() as u64 <= frames);

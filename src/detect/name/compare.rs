@@ -12,8 +12,8 @@ use super::throttle::throttled;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
 use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Level};
-use crate::measure::Summary;
 use crate::measure::stall::Silence;
+use crate::measure::{QuicSummary, Summary};
 
 /// The most connections that one finding lists.
 const LISTED: usize = 1000;
@@ -26,8 +26,14 @@ const LOSSY: f64 = 0.04;
 /// A group of connections that met the same fate.
 type Key<'a> = (IpAddr, &'a str, Mechanism);
 
-/// Compares the names of a capture. `findings` are those about single connections.
-pub fn compare(connections: &[Summary], findings: &[Finding], names: &Names) -> Compared {
+/// Compares the names of a capture. `findings` are those about single connections; those of QUIC are numbered behind those of
+/// TCP.
+pub fn compare(
+    connections: &[Summary],
+    quic: &[QuicSummary],
+    findings: &[Finding],
+    names: &Names,
+) -> Compared {
     let mut about: BTreeMap<usize, Vec<&Finding>> = BTreeMap::new();
     let mut resets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (n, f) in findings.iter().enumerate() {
@@ -69,6 +75,7 @@ pub fn compare(connections: &[Summary], findings: &[Finding], names: &Names) -> 
         pairing.conclude(bad, &resets, connections, &mut out);
     }
     throttled(&rows, &by_network, findings, names, &mut out);
+    super::quic::compare(quic, connections.len(), names, &mut out);
     out
 }
 
@@ -355,6 +362,8 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::Freeze => "froze after some kilobytes of the answer",
         Mechanism::Closed => "were closed in the place of an answer to their hello",
         Mechanism::Throttled => "were held to a rate",
+        Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
+        Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",
         _ => "were slowed",
     }
 }

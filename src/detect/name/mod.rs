@@ -6,6 +6,7 @@
 mod compare;
 mod fate;
 mod group;
+mod quic;
 mod rows;
 mod throttle;
 

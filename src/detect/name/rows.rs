@@ -9,7 +9,7 @@ use crate::detect::{Controls, Finding, KeyedOn};
 use crate::measure::Summary;
 
 /// Controls are looked for within an hour (time of day moves paths and loads).
-const WITHIN: Span = Span::from_secs(3600);
+pub(super) const WITHIN: Span = Span::from_secs(3600);
 /// More connections of a kind than these add no evidence: those of one capture are not independent.
 pub(super) const COUNTED: usize = 3;
 /// The most names of controls that one finding lists.

@@ -258,6 +258,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
         "SNI006" => ("SNI006", &["throttled"]),
+        "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
     })
 }
@@ -273,17 +274,18 @@ fn outcomes(
     analysis: &Analysis,
     out: &mut Vec<Outcome>,
 ) {
-    let here: BTreeSet<usize> = analysis
-        .connections
-        .iter()
+    let tcp = analysis.connections.iter().map(|s| (s.client.port, s.server.port));
+    let quic = analysis.udp.quic.iter().map(|q| (q.client.port, q.server.port));
+    let here: BTreeSet<usize> = tcp
+        .chain(quic)
         .enumerate()
-        .filter(|(_, s)| s.client.port == port || s.server.port == port)
+        .filter(|(_, (client, server))| *client == port || *server == port)
         .map(|(n, _)| n)
         .collect();
     let findings: Vec<&Finding> =
         analysis.findings.iter().filter(|f| f.connections.iter().any(|c| here.contains(c))).collect();
     // what is done because of a name can be told where the capture shows the name
-    let named = here.iter().any(|n| analysis.connections[*n].name().is_some());
+    let named = here.iter().any(|n| analysis.name(*n).is_some());
     let expected = expected(entry, truth, port, c, named);
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();

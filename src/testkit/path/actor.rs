@@ -51,7 +51,7 @@ impl Script {
         let mut say =
             |by_client: bool, bytes: Vec<u8>, wait: Span| turns.push(Turn { by_client, bytes, wait });
         let hello = tls::Hello::to(&c.name);
-        let tls = !matches!(c.hello, scenario::Hello::Http | scenario::Hello::Opaque);
+        let tls = !matches!(c.hello, scenario::Hello::Http | scenario::Hello::Opaque | scenario::Hello::Quic);
         match c.hello {
             scenario::Hello::Small => say(true, hello.record(), Span::ZERO),
             scenario::Hello::PostQuantum => {
@@ -64,7 +64,7 @@ impl Script {
                 say(true, a.to_vec(), Span::ZERO);
                 say(true, b.to_vec(), Span::from_ms(5));
             }
-            scenario::Hello::Http | scenario::Hello::Opaque => {}
+            scenario::Hello::Http | scenario::Hello::Opaque | scenario::Hello::Quic => {}
         }
         let thinks = |rng: &mut Rng| ms(server.thinks_ms.draw(rng));
         let by_server =

@@ -19,6 +19,7 @@ pub mod capture;
 pub mod congestion;
 pub mod line;
 pub mod packet;
+pub mod quic;
 pub mod scenario;
 pub mod smol;
 pub mod stack;

@@ -62,9 +62,9 @@ impl Packet {
         self.long(8)
     }
 
-    /// All twelve bits.
+    /// All twelve bits; none of what is not TCP.
     pub fn flags(&self) -> Flags {
-        Flags(self.word(12) & 0x0fff)
+        if self.is_tcp() { Flags(self.word(12) & 0x0fff) } else { Flags(0) }
     }
 
     /// Window field.
@@ -72,12 +72,15 @@ impl Packet {
         self.word(14)
     }
 
-    /// Where the TCP payload begins.
+    /// Where the payload of TCP or UDP begins.
     pub fn payload_at(&self) -> usize {
+        if !self.is_tcp() {
+            return self.ip_header() + 8;
+        }
         self.ip_header() + usize::from(self.word(12) >> 12) * 4
     }
 
-    /// TCP payload.
+    /// The payload of TCP or UDP.
     pub fn payload(&self) -> &[u8] {
         &self.bytes[self.payload_at()..]
     }

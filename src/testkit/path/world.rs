@@ -8,7 +8,8 @@ use super::actor::{Actor, Script};
 use super::boxes;
 use super::line::{Line, Meant, Next, Run};
 use super::packet::Packet;
-use super::scenario::{Answer, Host, IpId, START, Scenario, Stack as StackKind};
+use super::quic::Quic;
+use super::scenario::{Answer, Hello, Host, IpId, START, Scenario, Stack as StackKind};
 use super::smol::Smol;
 use super::stack::Stack;
 use super::tcp::{Tcp, Tuning};
@@ -133,6 +134,10 @@ impl World {
                     end(&s.client, client, there, &mut self.rng, true, at),
                     end(&server.host, there, client, &mut self.rng, false, at),
                 ];
+                if c.hello == Hello::Quic {
+                    ends[0].stack = Box::new(Quic::new(client, there, &c.name, true));
+                    ends[1].stack = Box::new(Quic::new(there, client, &c.name, false));
+                }
                 ends[1].absent = server.answer == Answer::Absent;
                 if server.answer == Answer::Refuse {
                     ends[1].stack.abort(); // nobody listens

@@ -81,7 +81,7 @@ pub(super) struct Nat {
 impl Pass for Nat {
     fn pass(&mut self, now: Timestamp, direction: Direction, packet: Packet, out: &mut Out) {
         let ends = packet.ends(direction);
-        let opens = packet.flags().has(Flags::SYN);
+        let opens = packet.flags().has(Flags::SYN) || !packet.is_tcp() && direction == Direction::ToServer;
         let knows = self.seen.get(&ends).is_some_and(|last| now.since(*last) <= self.forgets);
         if knows || opens {
             self.seen.insert(ends, now);
@@ -89,7 +89,7 @@ impl Pass for Nat {
             return;
         }
         out.did(direction, &packet, What::Lost);
-        if self.resets && !packet.flags().has(Flags::RST) {
+        if self.resets && packet.is_tcp() && !packet.flags().has(Flags::RST) {
             // the translator's own answer, in the name of the end that it cannot reach: an honest one in its place
             let segment =
                 Segment { seq: packet.ack(), flags: Flags::RST, ttl: 64, df: true, ..Segment::default() };

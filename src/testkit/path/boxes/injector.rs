@@ -112,7 +112,7 @@ impl Pass for Injector {
     fn pass(&mut self, now: Timestamp, direction: Direction, packet: Packet, out: &mut Out) {
         let acts = self.watch.see(now, direction, &packet);
         let again = self.spec.again && acts == Acts::Yes && !packet.payload().is_empty();
-        if acts == Acts::First || again {
+        if packet.is_tcp() && (acts == Acts::First || again) {
             for to in [Direction::ToClient, Direction::ToServer] {
                 if self.spec.to.has(to) {
                     self.forge(now, direction, &packet, to, out);

@@ -6,6 +6,7 @@ use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::testkit::path::packet::Packet;
 use crate::testkit::path::scenario::{On, Target};
 use crate::wire::http::{self, HeadScan};
+use crate::wire::quic;
 use crate::wire::tcp::Flags;
 use crate::wire::tls::{self, Scan};
 
@@ -49,18 +50,19 @@ impl Watch {
 
     /// Looks at a packet.
     pub(super) fn see(&mut self, now: Timestamp, direction: Direction, packet: &Packet) -> Acts {
-        if !packet.is_tcp() {
-            return Acts::No;
-        }
         let ends = packet.ends(direction);
         let flags = packet.flags();
-        let syn = direction == Direction::ToServer && flags.has(Flags::SYN);
+        // what opens a connection: a SYN, or the first datagram
+        let first = !packet.is_tcp() && !self.flows.contains_key(&ends);
+        let syn = direction == Direction::ToServer && (flags.has(Flags::SYN) || first);
         if syn {
             self.flows.insert(ends, Flow::default());
         }
         let residual = self.residual.get(&ends.1).is_some_and(|until| now < *until);
         let flow = self.flows.entry(ends).or_default();
-        flow.note(direction, packet);
+        if packet.is_tcp() {
+            flow.note(direction, packet);
+        }
         let before = flow.since;
         if before.is_none() {
             let set_off = match self.target.on {
@@ -128,6 +130,9 @@ impl Flow {
     /// The name, once its hello or request is whole.
     fn read_name(&mut self, packet: &Packet) -> Option<String> {
         let payload = packet.payload();
+        if !packet.is_tcp() {
+            return name_in_initial(payload);
+        }
         if payload.is_empty() || self.head.len() > 16_384 {
             return None;
         }
@@ -143,5 +148,21 @@ impl Flow {
             HeadScan::Complete(request) => request.host.map(|h| h.folded),
             _ => None,
         }
+    }
+}
+
+/// The name in a client's first Initial, which this box opens by itself; hellos of several packets pass unread.
+fn name_in_initial(datagram: &[u8]) -> Option<String> {
+    let Some(quic::Packet::Long(long)) = quic::packets(datagram).next() else { return None };
+    let keys = quic::initial_keys(long.version, long.dcid)?;
+    let mut frames = Vec::new();
+    keys[Direction::ToServer].open(&long, 0, &mut frames).ok()?;
+    let crypto = quic::Frames::new(&frames).find_map(|f| match f {
+        quic::Frame::Crypto { offset: 0, data } => Some(data),
+        _ => None,
+    })?;
+    match tls::client_hello_message(crypto) {
+        Scan::Complete(hello) => hello.server_name.map(|n| n.folded),
+        _ => None,
     }
 }

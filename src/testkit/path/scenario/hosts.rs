@@ -153,6 +153,8 @@ pub enum Hello {
     Http,
     /// Neither: bytes that name nothing.
     Opaque,
+    /// Over QUIC, whatever stack the hosts have for TCP.
+    Quic,
 }
 
 /// How a connection ends.

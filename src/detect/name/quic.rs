@@ -1,0 +1,250 @@
+//! QUIC connections that fall silent because of the name in their Initials, against controls over QUIC.
+//!
+//! Boxes drop QUIC and do not reset it (Elmenhorst et al. 2022): a hello that gets no reply, or a server that repeats its
+//! flight as if the client had gone. A server may also speak no QUIC, and a network may let no UDP through.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use fishers_exact::fishers_exact;
+
+use super::group::{Names, network};
+use super::rows::{COUNTED, Compared, MOST_GROUPS, MOST_ROWS, WITHIN};
+use crate::detect::finding::{Mechanism, probability};
+use crate::detect::weights::{self as w, Weight};
+use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Level};
+use crate::measure::QuicSummary;
+use crate::measure::quic::Outcome;
+
+/// With a level of chance below this, and three on each side, a claim is confirmed (as for TCP).
+const CONFIRMED_P: f64 = 0.01;
+/// The most connections that one finding lists, and names of controls.
+const LISTED: usize = 1000;
+const LISTED_NAMES: usize = 10;
+
+/// A connection in the comparison.
+struct Row<'a> {
+    n: usize,
+    q: &'a QuicSummary,
+    name: &'a str,
+    group: &'a str,
+    network: [u8; 7],
+}
+
+impl Row<'_> {
+    fn is_bad(&self) -> bool {
+        matches!(self.q.outcome, Outcome::NoReply | Outcome::Dropped)
+    }
+
+    fn is_well(&self) -> bool {
+        matches!(self.q.outcome, Outcome::Ok | Outcome::Slow)
+    }
+}
+
+/// Compares the names that QUIC connections ask for. In findings they are numbered from `before` on.
+pub(super) fn compare(quic: &[QuicSummary], before: usize, names: &Names, out: &mut Compared) {
+    let mut by_client: BTreeMap<IpAddr, Vec<Row<'_>>> = BTreeMap::new();
+    for (i, q) in quic.iter().enumerate() {
+        let Some(name) = q.name() else { continue };
+        let rows = by_client.entry(q.client.addr).or_default();
+        if rows.len() < MOST_ROWS {
+            let (group, network) = (names.group(name), network(q.server.addr));
+            rows.push(Row { n: before + i, q, name, group, network });
+        } else {
+            out.not_compared += 1;
+        }
+    }
+    let mut left = MOST_GROUPS;
+    for rows in by_client.values() {
+        let mut failed: BTreeMap<&str, Vec<&Row<'_>>> = BTreeMap::new();
+        for r in rows.iter().filter(|r| r.is_bad() && names.is_target(r.group)) {
+            failed.entry(r.group).or_default().push(r);
+        }
+        for (group, bad) in &failed {
+            if left == 0 {
+                out.not_compared += 1;
+                continue;
+            }
+            left -= 1;
+            out.findings.push(Pairing::new(group, bad, rows, names).finding(bad));
+        }
+    }
+}
+
+/// The failures of a group, and what they are held against.
+struct Pairing<'a> {
+    group: &'a str,
+    /// Of the group itself, those that went well.
+    well: usize,
+    controls: Vec<&'a Row<'a>>,
+    controls_failed: Vec<&'a Row<'a>>,
+    /// Whether a control went well at the address of a failure, which shows that QUIC is spoken there.
+    same_address: bool,
+    /// Names that failed where no connection of the client with any name and server went well; 0 if one did.
+    all_dead: usize,
+    interleaved: bool,
+    p_value: Option<f64>,
+}
+
+impl<'a> Pairing<'a> {
+    fn new(group: &'a str, bad: &[&'a Row<'a>], rows: &'a [Row<'a>], names: &Names) -> Self {
+        let first = bad.iter().map(|r| r.q.started).min().unwrap_or_default();
+        let last = bad.iter().map(|r| r.q.started + r.q.duration).max().unwrap_or_default();
+        let near = |r: &&Row<'_>| {
+            first.since(r.q.started) < WITHIN
+                && r.q.started.since(last) < WITHIN
+                && bad.iter().any(|b| b.network == r.network)
+        };
+        let near: Vec<&Row<'_>> = rows.iter().filter(near).collect();
+        let others = || near.iter().filter(|r| r.group != group && names.may_control(r.name)).copied();
+        let well = near.iter().filter(|r| r.group == group && r.is_well()).count();
+        let controls: Vec<&Row<'_>> = others().filter(|r| r.is_well()).collect();
+        let controls_failed: Vec<&Row<'_>> = others().filter(|r| r.is_bad()).collect();
+        let same_address = controls.iter().any(|c| bad.iter().any(|b| b.q.server.addr == c.q.server.addr));
+        let mut dead: Vec<&str> = rows.iter().filter(|r| r.is_bad()).map(|r| r.group).collect();
+        dead.sort_unstable();
+        dead.dedup();
+        let all_dead = if rows.iter().any(Row::is_well) { 0 } else { dead.len() };
+        let interleaved = controls.iter().any(|c| c.q.started >= first && c.q.started <= last);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).min(10_000);
+        let table = [count(bad.len()), count(well), count(controls_failed.len()), count(controls.len())];
+        let p_value = (!controls.is_empty() || !controls_failed.is_empty())
+            .then(|| fishers_exact(&table).ok().map(|p| p.greater_pvalue))
+            .flatten();
+        Self { group, well, controls, controls_failed, same_address, all_dead, interleaved, p_value }
+    }
+
+    fn keyed_on(&self, bad: usize) -> Option<KeyedOn> {
+        let (good, failed) = (self.controls.len(), self.controls_failed.len());
+        if failed == 0 && self.well * 4 <= bad && (bad >= 2 && good >= 2 || good >= 3) {
+            Some(KeyedOn::Sni)
+        } else if self.all_dead >= 2 {
+            Some(KeyedOn::Port)
+        } else if good == 0 && failed >= 2 {
+            Some(KeyedOn::Server)
+        } else {
+            None
+        }
+    }
+
+    fn finding(&self, bad: &[&Row<'_>]) -> Finding {
+        let dropped = bad.iter().filter(|r| r.q.outcome == Outcome::Dropped).count();
+        let mechanism = if dropped * 2 > bad.len() { Mechanism::QuicDropped } else { Mechanism::QuicNoReply };
+        let keyed_on = self.keyed_on(bad.len());
+        let evidence = self.evidence(bad);
+        let confidence = probability(w::NAME_PRIOR + evidence.iter().map(|e| e.log_odds).sum::<f64>());
+        // that the server speaks QUIC is shown by its own packets, or by its answer to another name
+        let speaks = dropped > 0 || self.same_address;
+        let likely = confidence >= w::LIKELY && keyed_on == Some(KeyedOn::Sni) && speaks;
+        let confirmed = likely
+            && confidence >= w::CONFIRMED
+            && bad.len() >= 3
+            && self.controls.len() >= 3
+            && self.p_value.is_some_and(|p| p < CONFIRMED_P);
+        let level = match (confirmed, likely) {
+            (true, _) => Level::Confirmed,
+            (_, true) => Level::Likely,
+            _ => Level::Possible,
+        };
+        let mut frames: Vec<u64> = bad.iter().map(|r| r.hello_frame()).collect();
+        frames.sort_unstable();
+        frames.dedup();
+        frames.truncate(LISTED);
+        let mut list: Vec<usize> = bad.iter().map(|r| r.n).collect();
+        list.sort_unstable();
+        list.truncate(LISTED);
+        let at = bad.iter().map(|r| r.q.started).min().unwrap_or_default();
+        Finding {
+            keyed_on,
+            p_value: self.p_value,
+            controls: Some(self.controls()),
+            frames,
+            prior: w::NAME_PRIOR,
+            confidence,
+            level,
+            alternatives: self.alternatives(&evidence, speaks),
+            evidence,
+            ..Finding::new("SNI007", mechanism, list, at)
+        }
+    }
+
+    fn controls(&self) -> Controls {
+        let mut names: Vec<String> =
+            self.controls.iter().chain(&self.controls_failed).map(|r| r.name.to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(LISTED_NAMES);
+        Controls { names, well: self.controls.len(), failed: self.controls_failed.len() }
+    }
+
+    fn evidence(&self, bad: &[&Row<'_>]) -> Vec<Evidence> {
+        let frames =
+            |rows: &[&Row<'_>]| rows.iter().take(COUNTED * 4).map(|r| r.hello_frame()).collect::<Vec<_>>();
+        let mut all = Vec::new();
+        let mut add = |weight: &Weight, times: usize, claim: String, frames: Vec<u64>| {
+            if times > 0 {
+                #[allow(clippy::cast_precision_loss)] // three at most
+                all.push(Evidence::new(weight, times.min(COUNTED) as f64, claim, frames));
+            }
+        };
+        let (n, good, failed) = (bad.len(), self.controls.len(), self.controls_failed.len());
+        let group = self.group;
+        let of =
+            |n: usize| if n == 1 { format!("{n} QUIC connection") } else { format!("{n} QUIC connections") };
+        add(&w::NAME_FAILED, n, format!("{} to {group} or a name under it fell silent", of(n)), frames(bad));
+        let claim = format!("{} of the same client to the same network with other names went well", of(good));
+        add(&w::CONTROL_WELL, usize::from(good > 0), claim, frames(&self.controls));
+        let claim = "there is more than one such control".to_owned();
+        add(&w::CONTROL_WELL_TOO, good.saturating_sub(1).min(COUNTED - 1), claim, Vec::new());
+        let claim = "controls went well between the failures or while they lasted".to_owned();
+        add(&w::INTERLEAVED, usize::from(self.interleaved), claim, Vec::new());
+        let claim = "no QUIC of the client went well on the same network meanwhile".to_owned();
+        add(&w::PATH_UNKNOWN, usize::from(good == 0), claim, Vec::new());
+        let well = self.well;
+        add(
+            &w::NAME_WELL,
+            well,
+            format!("{} to {group} on the same network went well", of(well)),
+            Vec::new(),
+        );
+        let claim = format!("{} with other names on the same network fell silent, too", of(failed));
+        add(&w::CONTROL_FAILED, failed, claim, frames(&self.controls_failed));
+        all.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
+        all
+    }
+
+    fn alternatives(&self, evidence: &[Evidence], speaks: bool) -> Vec<Alternative> {
+        let against = |key: &str| evidence.iter().find(|e| e.key == key).map_or(0.0, |e| e.log_odds);
+        let mut all = vec![
+            Alternative {
+                cause: "the server, its network or the way to it, whatever the name",
+                log_odds: against(w::CONTROL_FAILED.key),
+                why: match (self.controls.len(), self.controls_failed.len()) {
+                    (0, 0) => "no other name on the same network was asked for over QUIC: a connection there with another name would settle it".to_owned(),
+                    (well, failed) => format!("with other names {well} went well there and {failed} did not"),
+                },
+            },
+            Alternative {
+                cause: "UDP, or its port, blocked as a whole",
+                log_odds: against(w::PATH_UNKNOWN.key),
+                why: match self.all_dead {
+                    0 => "other QUIC of the client went well".to_owned(),
+                    1 => "no other QUIC of the client was seen".to_owned(),
+                    n => format!("none of the {n} names that the client asked for over QUIC got through, at any server"),
+                },
+            },
+        ];
+        if !speaks {
+            let why = "neither these connections nor others show a QUIC packet of that address: one with another name would".to_owned();
+            all.push(Alternative { cause: "a server that speaks no QUIC", log_odds: 0.0, why });
+        }
+        all
+    }
+}
+
+impl Row<'_> {
+    /// The frame of its hello.
+    fn hello_frame(&self) -> u64 {
+        self.q.seen.hello.as_ref().map_or(self.q.first_frame, |h| h.frame)
+    }
+}
