@@ -91,7 +91,18 @@ const BURST: f64 = 4500.0;
 const BETTER: f64 = 15.0;
 const LEAST_RATIO: f64 = 1.15;
 
+/// How far off the delays may be that a burst foretells, as a share of their range; or, where the queue is short, in packets'
+/// times, within a larger share. Simulated shapers reach 0.1 and the router's with short queues 0.21 at 1.2 packets; links with
+/// other traffic, whose start looks like a burst, have 0.15 at ten packets, or half of the range.
+const FORETOLD: f64 = 0.11;
+const FORETOLD_SHORT: (f64, f64) = (0.25, 1.3);
+
 fn needs_burst(q: &QueueFit) -> bool {
+    let (share, packets) = FORETOLD_SHORT;
+    let short = q.misfit <= share && q.misfit * q.range <= packets * 1500.0 / q.rate;
+    if q.misfit > FORETOLD && !short {
+        return false;
+    }
     let ratio = q.plain_misfit / q.misfit.max(1e-6);
     #[allow(clippy::cast_precision_loss)] // a few hundred stretches
     let gain = q.stretches as f64 * ratio.ln();
