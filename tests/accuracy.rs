@@ -34,9 +34,6 @@ fn slice() -> Vec<Entry> {
         .collect()
 }
 
-/// A pointer for what cannot be told: nothing is done to anybody under it.
-const WITHOUT_VICTIMS: &str = "CAP003";
-
 #[test]
 fn every_rule_has_victims_near_misses_and_innocents() {
     let mut covered: BTreeMap<&str, BTreeSet<Class>> = BTreeMap::new();
@@ -46,7 +43,7 @@ fn every_rule_has_victims_near_misses_and_innocents() {
         let rule = rule.unwrap_or_else(|| panic!("a scenario is about {}, which is no rule", c.rule));
         covered.entry(rule.code).or_default().insert(c.class);
     }
-    for rule in RULES.iter().filter(|r| r.code != WITHOUT_VICTIMS) {
+    for rule in RULES {
         let has = covered.get(rule.code).cloned().unwrap_or_default();
         let all = BTreeSet::from([Class::Positive, Class::NearMiss, Class::Benign]);
         assert_eq!(has, all, "{}: the matrix has no scenario of some class", rule.code);
@@ -73,9 +70,29 @@ fn a_slice_of_the_matrix_claims_nothing_false() {
             assert!(done.count() > 0, "{name}: {} is done to nobody", c.rule);
         }
     }
-    for rule in RULES.iter().filter(|r| r.code != WITHOUT_VICTIMS) {
+    for rule in RULES {
         let (found, done) = scores.recall(rule.code, false, true);
         assert!(found * 2 > done, "{}: {found} of {done}", rule.code);
+    }
+}
+
+/// A queue of a few packets at 20 Mbit/s with other traffic: with these seeds it looked like a bucket whose losses no queue makes.
+#[test]
+fn short_queues_of_fast_links_are_no_policers() {
+    let short = |e: &Entry| {
+        let has = |what: &str| e.variant.contains(what);
+        e.name == "cap-capacity"
+            && has("cross=0.4")
+            && has("rate_bps=20000000")
+            && (has("red, path.2.queue=8000,") || has("drop_tail, path.2.queue=30000,"))
+    };
+    let queues: Vec<Entry> = entries().into_iter().filter(short).collect();
+    assert_eq!(queues.len(), 2);
+    for seed in [1, 2, 12] {
+        let scores = matrix::run(&queues, u64::MAX, seed);
+        let wrong: Vec<_> =
+            scores.outcomes.iter().filter(|o| o.rule == "CAP001" && o.said >= Said::Other).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::measure::cap::Fits;
 use crate::measure::cap::policer::PolicerFit;
-use crate::measure::cap::queue::QueueFit;
+use crate::measure::cap::queue::{QueueFit, Waiting};
 
 /// Log-likelihood that a bucket has to gain over chance, beyond what its three parameters cost (half the logarithm of
 /// the count each, as BIC has it): 10, which is 20 in units of BIC, "very strong" (Kass and Raftery 1995).
@@ -48,13 +48,32 @@ const TICKS: f64 = 0.002;
 /// behind the box: a link of that rate spaces them, a policer lets bursts through.
 const FASTER: f64 = 0.02;
 
+/// The share of that time from which on a wait is a sign of a short queue on a faster link, where it is longer than the
+/// usual one by more than the delays' spread and the bucket's lead over chance, less its cost, is small. A queue of 8 kB
+/// that drops early, or of 30 kB, with other traffic at 20 Mbit/s, passes for a bucket otherwise: eight times with twelve
+/// base seeds of the simulated matrix, with shares of 0.031 to 0.119 and leads of 11 to 25, where ten of 3769 claims of a
+/// true policer have all three signs.
+const SHORT: f64 = 0.025;
+const SHORT_LEAD: f64 = 40.0;
+/// The share of all packets that waited less than those beside losses, above which losses go with the delays at all; 0.77
+/// and more with those queues.
+const LONGER: f64 = 0.7;
+
+/// A short queue that another rate and depth explain: the losses of a link faster than this bucket.
+fn short_queue(f: &Fits, p: &PolicerFit, w: &Waiting, waited: f64) -> bool {
+    let longer = w.at_loss - w.median > w.noise && w.rank_at_loss > LONGER;
+    longer && waited > SHORT && p.gain - cost(f) < SHORT_LEAD
+}
+
 pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
     let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else { return Delay::Unknown };
     let refill = p.bucket.depth / p.interval[1];
     let waited = (w.at_loss - w.base) / (p.bucket.depth / p.bucket.rate);
     let longest = w.rank_at_loss >= LONGEST && w.at_loss - w.median > w.noise / 2.0 + TICKS;
-    if waited > QUEUED && w.rank_at_loss > 0.7 {
+    if waited > QUEUED && w.rank_at_loss > LONGER {
         Delay::Queued
+    } else if short_queue(f, p, w, waited) {
+        Delay::Between
     } else if waited < FLAT && refill > 2.0 * w.noise && !longest && f.faster >= FASTER {
         Delay::Flat
     } else if refill <= 2.0 * w.noise {
