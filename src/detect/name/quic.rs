@@ -18,6 +18,8 @@ use crate::measure::quic::Outcome;
 
 /// With a level of chance below this, and three on each side, a claim is confirmed (as for TCP).
 const CONFIRMED_P: f64 = 0.01;
+/// Of each so many controls, one that had to send its hello or the answer again counts as losses of the path.
+const REPEATED: usize = 4;
 /// The most connections that one finding lists, and names of controls.
 const LISTED: usize = 1000;
 const LISTED_NAMES: usize = 10;
@@ -34,6 +36,11 @@ struct Row<'a> {
 impl Row<'_> {
     fn is_bad(&self) -> bool {
         matches!(self.q.outcome, Outcome::NoReply | Outcome::Dropped)
+    }
+
+    /// Whether its handshake took more than one try of either end.
+    fn repeats(&self) -> bool {
+        self.q.seen.sent.to_server.flights > 1 || self.q.seen.sent.to_client.flights > 1
     }
 
     fn is_well(&self) -> bool {
@@ -78,6 +85,8 @@ struct Pairing<'a> {
     well: usize,
     controls: Vec<&'a Row<'a>>,
     controls_failed: Vec<&'a Row<'a>>,
+    /// Controls that sent their hello or its answer again, which shows losses.
+    repeated: usize,
     /// Whether a control went well at the address of a failure, which shows that QUIC is spoken there.
     same_address: bool,
     /// Names that failed where no connection of the client with any name and server went well; 0 if one did.
@@ -100,6 +109,7 @@ impl<'a> Pairing<'a> {
         let well = near.iter().filter(|r| r.group == group && r.is_well()).count();
         let controls: Vec<&Row<'_>> = others().filter(|r| r.is_well()).collect();
         let controls_failed: Vec<&Row<'_>> = others().filter(|r| r.is_bad()).collect();
+        let repeated = controls.iter().filter(|r| r.repeats()).count();
         let same_address = controls.iter().any(|c| bad.iter().any(|b| b.q.server.addr == c.q.server.addr));
         let mut dead: Vec<&str> = rows.iter().filter(|r| r.is_bad()).map(|r| r.group).collect();
         dead.sort_unstable();
@@ -111,12 +121,22 @@ impl<'a> Pairing<'a> {
         let p_value = (!controls.is_empty() || !controls_failed.is_empty())
             .then(|| fishers_exact(&table).ok().map(|p| p.greater_pvalue))
             .flatten();
-        Self { group, well, controls, controls_failed, same_address, all_dead, interleaved, p_value }
+        Self {
+            group,
+            well,
+            controls,
+            controls_failed,
+            repeated,
+            same_address,
+            all_dead,
+            interleaved,
+            p_value,
+        }
     }
 
     fn keyed_on(&self, bad: usize) -> Option<KeyedOn> {
         let (good, failed) = (self.controls.len(), self.controls_failed.len());
-        if failed == 0 && self.well * 4 <= bad && (bad >= 2 && good >= 2 || good >= 3) {
+        if failed == 0 && self.well * 4 <= bad && bad >= 2 && good >= 2 {
             Some(KeyedOn::Sni)
         } else if self.all_dead >= 2 {
             Some(KeyedOn::Port)
@@ -200,6 +220,11 @@ impl<'a> Pairing<'a> {
         add(&w::INTERLEAVED, usize::from(self.interleaved), claim, Vec::new());
         let claim = "no QUIC of the client went well on the same network meanwhile".to_owned();
         add(&w::PATH_UNKNOWN, usize::from(good == 0), claim, Vec::new());
+        let claim = format!(
+            "{} of the {good} that went well sent their hello or its answer again: losses may be all it was",
+            self.repeated
+        );
+        add(&w::LOSSY_PATH, self.repeated * REPEATED / good.max(1), claim, Vec::new());
         let well = self.well;
         add(
             &w::NAME_WELL,
@@ -234,6 +259,13 @@ impl<'a> Pairing<'a> {
                 },
             },
         ];
+        let losses = against(w::LOSSY_PATH.key);
+        let why = format!(
+            "{} of {} controls sent their hello or its answer again",
+            self.repeated,
+            self.controls.len()
+        );
+        all.push(Alternative { cause: "losses on the way", log_odds: losses, why });
         if !speaks {
             let why = "neither these connections nor others show a QUIC packet of that address: one with another name would".to_owned();
             all.push(Alternative { cause: "a server that speaks no QUIC", log_odds: 0.0, why });
