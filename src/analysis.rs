@@ -352,6 +352,11 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
             "its request was sent again {} times and never acknowledged: a drop on the path and a server that died look alike",
             s.flows.to_server.retransmitted
         ))
+    } else if s.flows.to_client.conflicts > 0 {
+        Some(format!(
+            "{} of its answer came with two contents: one of them may not be the server's, and no rule judges that yet",
+            if s.flows.to_client.conflicts == 1 { "a part" } else { "parts" }
+        ))
     } else {
         None
     };

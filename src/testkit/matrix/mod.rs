@@ -209,7 +209,9 @@ fn expected(
     let reset = |origin: &str| truth.frames.iter().any(|f| f.port == port && f.reset && f.origin == origin);
     if reset("forged") {
         all.push(("RST001", &["injected"]));
-    } else if c.count(What::Forged) > 0 && entry.scenario.covers.iter().any(|c| c.rule.starts_with("RST")) {
+    } else if c.count(What::Forged) > 0
+        && entry.scenario.covers.iter().any(|c| c.rule.starts_with("RST") && c.class == Class::Positive)
+    {
         all.push(("RST003", &["injected"]));
     }
     if reset("rewritten") {
