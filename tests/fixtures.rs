@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pinchpoint::analysis::Settings;
+use pinchpoint::testkit::analyzed;
 use pinchpoint::testkit::fixture::{Fixture, reset_after_hello};
 use pinchpoint::testkit::path::capture::capture;
 use pinchpoint::testkit::path::scenario;
@@ -59,6 +61,17 @@ fn made(path: &Path, case: &Case) -> Fixture {
             }
         }
         "reset_after_hello" => reset_after_hello(case.seed),
+        // recorded of real hosts, which no seed makes again: the truth is the line's, frame by frame
+        "kernel" => {
+            let truth = std::fs::read_to_string(path.join("truth.json")).unwrap();
+            let truth: serde_json::Value = serde_json::from_str(&truth).unwrap();
+            let bytes = std::fs::read(path.join("capture.pcapng")).unwrap();
+            let frames = truth["frames"].as_array().unwrap();
+            let read = analyzed(bytes.clone(), Settings::default()).unwrap().counts.frames;
+            assert_eq!(read, frames.len() as u64, "{}", path.display());
+            let forged = frames.iter().filter(|f| f["origin"] == "forged");
+            Fixture { bytes, forged: forged.map(|f| f["frame"].as_u64().unwrap()).collect() }
+        }
         other => panic!("no recipe {other}"),
     }
 }
