@@ -3,22 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use fishers_exact::fishers_exact;
-
 use super::fate::{Fate, fate};
 use super::group::{Names, network};
-use super::rows::{ByNetwork, COUNTED, Compared, Keyed, MOST_GROUPS, MOST_ROWS, Row, around, controls, span};
+use super::rows::{
+    ByNetwork, COUNTED, Compared, Keyed, LISTED, MOST_GROUPS, MOST_ROWS, Row, Tally, around, controls, first,
+    span,
+};
 use super::throttle::throttled;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
-use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Level};
+use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn};
 use crate::measure::stall::Silence;
 use crate::measure::{QuicSummary, Summary};
-
-/// The most connections that one finding lists.
-const LISTED: usize = 1000;
-/// With a level of chance below this, and three on each side, a claim is confirmed (detection by Fisher's exact test).
-const CONFIRMED_P: f64 = 0.01;
 
 /// A share of packets lost on the way that makes a silence of chance more likely.
 const LOSSY: f64 = 0.04;
@@ -89,6 +85,7 @@ struct Pairing<'a> {
     controls: Vec<&'a Row<'a>>,
     /// Connections to other names that met the same fate.
     controls_failed: Vec<&'a Row<'a>>,
+    tally: Tally,
     p_value: Option<f64>,
     interleaved: bool,
 }
@@ -102,7 +99,7 @@ impl<'a> Pairing<'a> {
         by_network: &ByNetwork<'a, 'a>,
         names: &Names,
     ) -> Self {
-        let (first, last) = span(bad);
+        let (begun, last) = span(bad);
         let rows = around(client, bad, by_network);
         let others =
             || rows.iter().filter(|r| r.group != group && names.may_control(r.s.name().unwrap_or_default()));
@@ -111,23 +108,24 @@ impl<'a> Pairing<'a> {
         let controls: Vec<&Row<'_>> = others().filter(|r| r.fate == Fate::Well).copied().collect();
         let same = |r: &&&Row<'_>| matches!(r.fate, Fate::Bad(m) if m == mechanism);
         let controls_failed: Vec<&Row<'_>> = others().filter(same).copied().collect();
-        let interleaved = controls.iter().any(|c| c.s.started >= first && c.s.started <= last);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).min(10_000);
-        let table =
-            [count(bad.len()), count(well.len()), count(controls_failed.len()), count(controls.len())];
-        let p_value = (!controls.is_empty() || !controls_failed.is_empty())
-            .then(|| fishers_exact(&table).ok().map(|p| p.greater_pvalue))
-            .flatten();
-        Self { mechanism, group, well, controls, controls_failed, p_value, interleaved }
+        let interleaved = controls.iter().any(|c| c.s.started >= begun && c.s.started <= last);
+        let tally = Tally {
+            bad: bad.len(),
+            well: well.len(),
+            controls_failed: controls_failed.len(),
+            controls: controls.len(),
+        };
+        let p_value = tally.chance();
+        Self { mechanism, group, well, controls, controls_failed, tally, p_value, interleaved }
     }
 
     fn controls(&self) -> Controls {
         controls(&self.controls, &self.controls_failed)
     }
 
-    fn keyed_on(&self, bad: usize) -> Option<KeyedOn> {
-        let (good, failed) = (self.controls.len(), self.controls_failed.len());
-        if failed == 0 && self.well.len() * 4 <= bad && (bad >= 2 && good >= 2 || good >= 3) {
+    fn keyed_on(&self) -> Option<KeyedOn> {
+        let Tally { bad, controls: good, controls_failed: failed, .. } = self.tally;
+        if self.tally.sets_apart() && (bad >= 2 && good >= 2 || good >= 3) {
             Some(KeyedOn::Sni)
         } else if good == 0 && failed >= 2 {
             Some(KeyedOn::Server)
@@ -143,7 +141,7 @@ impl<'a> Pairing<'a> {
         connections: &[Summary],
         out: &mut Compared,
     ) {
-        let keyed_on = self.keyed_on(bad.len());
+        let keyed_on = self.keyed_on();
         if self.mechanism == Mechanism::Reset {
             for n in bad.iter().filter_map(|b| resets.get(&b.n)).flatten() {
                 if let Some(on) = keyed_on {
@@ -171,23 +169,9 @@ impl<'a> Pairing<'a> {
             && confidence >= w::LIKELY
             && keyed_on == Some(KeyedOn::Sni)
             && bad.iter().all(|r| r.is_whole());
-        let confirmed = likely
-            && confidence >= w::CONFIRMED
-            && bad.len() >= 3
-            && self.controls.len() >= 3
-            && self.p_value.is_some_and(|p| p < CONFIRMED_P);
-        let level = match (confirmed, likely) {
-            (true, _) => Level::Confirmed,
-            (_, true) => Level::Likely,
-            _ => Level::Possible,
-        };
-        let mut frames: Vec<u64> = bad.iter().map(|r| r.deciding_frame()).collect();
-        frames.sort_unstable();
-        frames.dedup();
-        frames.truncate(LISTED);
-        let mut list: Vec<usize> = bad.iter().map(|r| r.n).collect();
-        list.sort_unstable();
-        list.truncate(LISTED);
+        let level = self.tally.level(likely, confidence, self.p_value);
+        let frames = first(bad.iter().map(|r| r.deciding_frame()), LISTED);
+        let list = first(bad.iter().map(|r| r.n), LISTED);
         let at = connections[list[0]].started;
         out.findings.push(Finding {
             keyed_on,

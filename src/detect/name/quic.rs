@@ -6,23 +6,16 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use fishers_exact::fishers_exact;
-
 use super::group::{Names, network};
-use super::rows::{COUNTED, Compared, MOST_GROUPS, MOST_ROWS, WITHIN};
+use super::rows::{COUNTED, Compared, LISTED, MOST_GROUPS, MOST_ROWS, Tally, WITHIN, first, listed};
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
-use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Level};
+use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn};
 use crate::measure::QuicSummary;
 use crate::measure::quic::Outcome;
 
-/// With a level of chance below this, and three on each side, a claim is confirmed (as for TCP).
-const CONFIRMED_P: f64 = 0.01;
 /// Of each so many controls, one that had to send its hello or the answer again counts as losses of the path.
 const REPEATED: usize = 4;
-/// The most connections that one finding lists, and names of controls.
-const LISTED: usize = 1000;
-const LISTED_NAMES: usize = 10;
 
 /// A connection in the comparison.
 struct Row<'a> {
@@ -81,8 +74,7 @@ pub(super) fn compare(quic: &[QuicSummary], before: usize, names: &Names, out: &
 /// The failures of a group, and what they are held against.
 struct Pairing<'a> {
     group: &'a str,
-    /// Of the group itself, those that went well.
-    well: usize,
+    tally: Tally,
     controls: Vec<&'a Row<'a>>,
     controls_failed: Vec<&'a Row<'a>>,
     /// Controls that sent their hello or its answer again, which shows losses.
@@ -92,15 +84,14 @@ struct Pairing<'a> {
     /// Names that failed where no connection of the client with any name and server went well; 0 if one did.
     all_dead: usize,
     interleaved: bool,
-    p_value: Option<f64>,
 }
 
 impl<'a> Pairing<'a> {
     fn new(group: &'a str, bad: &[&'a Row<'a>], rows: &'a [Row<'a>], names: &Names) -> Self {
-        let first = bad.iter().map(|r| r.q.started).min().unwrap_or_default();
+        let begun = bad.iter().map(|r| r.q.started).min().unwrap_or_default();
         let last = bad.iter().map(|r| r.q.started + r.q.duration).max().unwrap_or_default();
         let near = |r: &&Row<'_>| {
-            first.since(r.q.started) < WITHIN
+            begun.since(r.q.started) < WITHIN
                 && r.q.started.since(last) < WITHIN
                 && bad.iter().any(|b| b.network == r.network)
         };
@@ -115,28 +106,15 @@ impl<'a> Pairing<'a> {
         dead.sort_unstable();
         dead.dedup();
         let all_dead = if rows.iter().any(Row::is_well) { 0 } else { dead.len() };
-        let interleaved = controls.iter().any(|c| c.q.started >= first && c.q.started <= last);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).min(10_000);
-        let table = [count(bad.len()), count(well), count(controls_failed.len()), count(controls.len())];
-        let p_value = (!controls.is_empty() || !controls_failed.is_empty())
-            .then(|| fishers_exact(&table).ok().map(|p| p.greater_pvalue))
-            .flatten();
-        Self {
-            group,
-            well,
-            controls,
-            controls_failed,
-            repeated,
-            same_address,
-            all_dead,
-            interleaved,
-            p_value,
-        }
+        let interleaved = controls.iter().any(|c| c.q.started >= begun && c.q.started <= last);
+        let tally =
+            Tally { bad: bad.len(), well, controls_failed: controls_failed.len(), controls: controls.len() };
+        Self { group, tally, controls, controls_failed, repeated, same_address, all_dead, interleaved }
     }
 
-    fn keyed_on(&self, bad: usize) -> Option<KeyedOn> {
-        let (good, failed) = (self.controls.len(), self.controls_failed.len());
-        if failed == 0 && self.well * 4 <= bad && bad >= 2 && good >= 2 {
+    fn keyed_on(&self) -> Option<KeyedOn> {
+        let Tally { bad, controls: good, controls_failed: failed, .. } = self.tally;
+        if self.tally.sets_apart() && bad >= 2 && good >= 2 {
             Some(KeyedOn::Sni)
         } else if self.all_dead >= 2 {
             Some(KeyedOn::Port)
@@ -150,33 +128,20 @@ impl<'a> Pairing<'a> {
     fn finding(&self, bad: &[&Row<'_>]) -> Finding {
         let dropped = bad.iter().filter(|r| r.q.outcome == Outcome::Dropped).count();
         let mechanism = if dropped * 2 > bad.len() { Mechanism::QuicDropped } else { Mechanism::QuicNoReply };
-        let keyed_on = self.keyed_on(bad.len());
+        let keyed_on = self.keyed_on();
         let evidence = self.evidence(bad);
         let confidence = probability(w::NAME_PRIOR + evidence.iter().map(|e| e.log_odds).sum::<f64>());
         // that the server speaks QUIC is shown by its own packets, or by its answer to another name
         let speaks = dropped > 0 || self.same_address;
         let likely = confidence >= w::LIKELY && keyed_on == Some(KeyedOn::Sni) && speaks;
-        let confirmed = likely
-            && confidence >= w::CONFIRMED
-            && bad.len() >= 3
-            && self.controls.len() >= 3
-            && self.p_value.is_some_and(|p| p < CONFIRMED_P);
-        let level = match (confirmed, likely) {
-            (true, _) => Level::Confirmed,
-            (_, true) => Level::Likely,
-            _ => Level::Possible,
-        };
-        let mut frames: Vec<u64> = bad.iter().map(|r| r.hello_frame()).collect();
-        frames.sort_unstable();
-        frames.dedup();
-        frames.truncate(LISTED);
-        let mut list: Vec<usize> = bad.iter().map(|r| r.n).collect();
-        list.sort_unstable();
-        list.truncate(LISTED);
+        let p_value = self.tally.chance();
+        let level = self.tally.level(likely, confidence, p_value);
+        let frames = first(bad.iter().map(|r| r.hello_frame()), LISTED);
+        let list = first(bad.iter().map(|r| r.n), LISTED);
         let at = bad.iter().map(|r| r.q.started).min().unwrap_or_default();
         Finding {
             keyed_on,
-            p_value: self.p_value,
+            p_value,
             controls: Some(self.controls()),
             frames,
             prior: w::NAME_PRIOR,
@@ -189,12 +154,8 @@ impl<'a> Pairing<'a> {
     }
 
     fn controls(&self) -> Controls {
-        let mut names: Vec<String> =
-            self.controls.iter().chain(&self.controls_failed).map(|r| r.name.to_owned()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.truncate(LISTED_NAMES);
-        Controls { names, well: self.controls.len(), failed: self.controls_failed.len() }
+        let names = self.controls.iter().chain(&self.controls_failed).map(|r| r.name);
+        listed(names, self.controls.len(), self.controls_failed.len())
     }
 
     fn evidence(&self, bad: &[&Row<'_>]) -> Vec<Evidence> {
@@ -225,7 +186,7 @@ impl<'a> Pairing<'a> {
             self.repeated
         );
         add(&w::LOSSY_PATH, self.repeated * REPEATED / good.max(1), claim, Vec::new());
-        let well = self.well;
+        let well = self.tally.well;
         add(
             &w::NAME_WELL,
             well,

@@ -3,15 +3,22 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use fishers_exact::fishers_exact;
+
 use super::fate::Fate;
 use crate::base::{Span, Timestamp};
-use crate::detect::{Controls, Finding, KeyedOn};
+use crate::detect::weights as w;
+use crate::detect::{Controls, Finding, KeyedOn, Level};
 use crate::measure::Summary;
 
 /// Controls are looked for within an hour (time of day moves paths and loads).
 pub(super) const WITHIN: Span = Span::from_secs(3600);
 /// More connections of a kind than these add no evidence: those of one capture are not independent.
 pub(super) const COUNTED: usize = 3;
+/// The most connections that one finding lists.
+pub(super) const LISTED: usize = 1000;
+/// With a level of chance below this, and three on each side, a claim is confirmed (detection by Fisher's exact test).
+const CONFIRMED_P: f64 = 0.01;
 /// The most names of controls that one finding lists.
 const LISTED_NAMES: usize = 10;
 /// Bounds on what a hostile capture can make it look at: groups, and connections of one network. What is beyond is counted.
@@ -75,10 +82,58 @@ pub(super) fn around<'a, 'b>(
 
 /// What some connections were held against: their names, and how many went well and did not.
 pub(super) fn controls(well: &[&Row<'_>], failed: &[&Row<'_>]) -> Controls {
-    let mut names: Vec<String> =
-        well.iter().chain(failed).filter_map(|r| r.s.name()).map(str::to_owned).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.truncate(LISTED_NAMES);
-    Controls { names, well: well.len(), failed: failed.len() }
+    listed(well.iter().chain(failed).filter_map(|r| r.s.name()), well.len(), failed.len())
+}
+
+/// Controls with these names.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>, well: usize, failed: usize) -> Controls {
+    Controls { names: first(names.map(str::to_owned), LISTED_NAMES), well, failed }
+}
+
+/// The first few of some things, in order and each once.
+pub(super) fn first<T: Ord>(things: impl Iterator<Item = T>, most: usize) -> Vec<T> {
+    let mut all: Vec<T> = things.collect();
+    all.sort_unstable();
+    all.dedup();
+    all.truncate(most);
+    all
+}
+
+/// How many connections with a name failed and went well, and how many with others.
+#[derive(Clone, Copy)]
+pub(super) struct Tally {
+    pub(super) bad: usize,
+    pub(super) well: usize,
+    pub(super) controls_failed: usize,
+    pub(super) controls: usize,
+}
+
+impl Tally {
+    /// How likely chance alone sets name and controls so far apart (Fisher's exact test, one-sided); nothing without controls.
+    pub(super) fn chance(self) -> Option<f64> {
+        if self.controls + self.controls_failed == 0 {
+            return None;
+        }
+        let table = [self.bad, self.well, self.controls_failed, self.controls];
+        let table = table.map(|n| u32::try_from(n).unwrap_or(u32::MAX).min(10_000));
+        fishers_exact(&table).ok().map(|p| p.greater_pvalue)
+    }
+
+    /// Whether controls all went well and the name hardly ever.
+    pub(super) const fn sets_apart(self) -> bool {
+        self.controls_failed == 0 && self.well * 4 <= self.bad
+    }
+
+    /// The level of a finding that is a claim or none.
+    pub(super) fn level(self, likely: bool, confidence: f64, p_value: Option<f64>) -> Level {
+        let confirmed = confidence >= w::CONFIRMED
+            && self.bad >= 3
+            && self.controls >= 3
+            && p_value.is_some_and(|p| p < CONFIRMED_P);
+        match (likely, confirmed) {
+            (true, true) => Level::Confirmed,
+            (true, false) => Level::Likely,
+            _ => Level::Possible,
+        }
+    }
 }
