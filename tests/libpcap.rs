@@ -2,7 +2,7 @@
 #![cfg(libpcap)]
 #![allow(clippy::cast_possible_truncation)] // numbers are cut to the width of their field on purpose
 
-use pcap::{Capture, Precision};
+use libpcap::{Capture, Precision};
 use std::path::Path;
 
 /// Everything that both readers tell of a frame.
