@@ -12,6 +12,7 @@
 //! [`analysis::analyze`] joins them: the only loop over packets. [`base`] holds the words that all of them use.
 
 pub mod analysis;
+pub mod annotate;
 pub mod base;
 pub mod capture;
 pub mod cli;
@@ -19,6 +20,8 @@ pub mod detect;
 pub mod flow;
 pub mod measure;
 pub mod report;
+#[cfg(feature = "tables")]
+pub mod table;
 pub mod wire;
 
 #[cfg(any(test, feature = "testkit"))]

@@ -17,10 +17,12 @@ mod merge;
 mod options;
 mod pcap;
 mod pcapng;
+pub mod raw;
 mod resolution;
 mod section;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 pub use error::Error;
 pub use facts::{

@@ -3,23 +3,16 @@
 use std::io::Write;
 
 use super::Exit;
-use super::args::lower;
 use super::args::{Analyze, FailOn, Format};
 use super::error::Error;
 use super::input::Reading;
 use super::style::style;
-use crate::analysis::Settings;
 use crate::detect::Level;
-use crate::detect::name::Names;
-use crate::flow::table::Limits;
 use crate::report::text::{self, Options};
 use crate::report::{Capture, json};
 
 pub(super) fn run(args: &Analyze, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
-    let settings = Settings {
-        limits: Limits { connections: args.max_connections as usize },
-        names: Names { targets: args.targets(), controls: lower(&args.control) },
-    };
+    let settings = args.compared.settings();
     let reading =
         Reading { files: &args.files, merge: args.merge, sha256: args.sha256, quiet: args.quiet, settings };
     let done = reading.run(err);

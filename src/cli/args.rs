@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::detect::name::X;
+use crate::analysis::Settings;
+use crate::detect::name::{Names, X};
+use crate::flow::table::Limits;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Says what the network did to a capture: resets that no endpoint sent, with the evidence.
@@ -17,6 +19,7 @@ pub(super) struct Args {
 pub(super) enum Command {
     Analyze(Analyze),
     Info(Info),
+    Annotate(Annotate),
     Explain(Explain),
 }
 
@@ -50,6 +53,13 @@ pub(super) struct Analyze {
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) compared: Compared,
+}
+
+/// What is compared, and how much is followed.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Compared {
     /// Take this name, and all under it, for the target; `x` stands for the names of X. Several are one target together.
     #[arg(long, value_name = "NAME")]
     pub(super) target: Vec<String>,
@@ -61,19 +71,27 @@ pub(super) struct Analyze {
     pub(super) max_connections: u32,
 }
 
-impl Analyze {
+impl Compared {
     /// The target names, with the set for X written out.
-    pub(super) fn targets(&self) -> Vec<String> {
+    fn targets(&self) -> Vec<String> {
         let mut names = lower(&self.target);
         if let Some(at) = names.iter().position(|n| n == "x") {
             names.splice(at..=at, X.iter().map(|n| (*n).to_owned()));
         }
         names
     }
+
+    /// How to analyse.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            limits: Limits { connections: self.max_connections as usize },
+            names: Names { targets: self.targets(), controls: lower(&self.control) },
+        }
+    }
 }
 
 /// Names as they are compared.
-pub(super) fn lower(names: &[String]) -> Vec<String> {
+fn lower(names: &[String]) -> Vec<String> {
     names.iter().map(|n| n.trim_end_matches('.').to_lowercase()).collect()
 }
 
@@ -98,6 +116,22 @@ pub(super) struct Info {
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,
+}
+
+/// Write a capture again as pcapng, with the findings as comments on the packets that decide them.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Annotate {
+    /// A capture: pcap or pcapng, plain or compressed with gzip, zstd or xz.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Where to write the copy.
+    #[arg(long, short, value_name = "OUT.pcapng")]
+    pub(super) output: PathBuf,
+    /// No progress, no notes.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) compared: Compared,
 }
 
 /// Explain a finding's code: what it means, what else looks like it, the sources.

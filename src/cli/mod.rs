@@ -1,6 +1,7 @@
 //! The command line: the only room that knows arguments, prints, or chooses an exit code.
 
 mod analyze;
+mod annotate;
 mod args;
 mod error;
 mod exit;
@@ -32,6 +33,7 @@ pub fn run(
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
+        Command::Annotate(a) => annotate::run(a, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

@@ -4,6 +4,7 @@ pub mod json;
 mod json_dns;
 mod json_quic;
 pub mod names;
+pub mod ooni;
 pub mod quality;
 pub mod says;
 pub mod style;
