@@ -20,6 +20,7 @@ pub(super) enum Command {
     Analyze(Analyze),
     Info(Info),
     Annotate(Annotate),
+    Summarize(Summarize),
     Explain(Explain),
 }
 
@@ -30,8 +31,11 @@ pub(super) struct Analyze {
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// How to print the answer.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = Answer::Text)]
+    pub(super) format: Answer,
+    /// Also write tables (Parquet and CSV) into this folder; captures add up there.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
     /// Analyse all files as one timeline.
     #[arg(long)]
     pub(super) merge: bool,
@@ -44,7 +48,7 @@ pub(super) struct Analyze {
     /// When to use colour.
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub(super) color: Color,
-    /// Show addresses in the text; without this, only names.
+    /// Show addresses in the text, and the client's in OONI's format; without this, only names.
     #[arg(long)]
     pub(super) show_addresses: bool,
     /// Show every connection in the text, not only those with findings.
@@ -79,6 +83,12 @@ impl Compared {
             names.splice(at..=at, X.iter().map(|n| (*n).to_owned()));
         }
         names
+    }
+
+    /// What decides the answer beside the capture, in words that tell two ways apart.
+    pub(super) fn words(&self) -> String {
+        let (targets, controls) = (self.targets().join(" "), lower(&self.control).join(" "));
+        format!("target={targets}; control={controls}; max-connections={}", self.max_connections)
     }
 
     /// How to analyse.
@@ -134,6 +144,20 @@ pub(super) struct Annotate {
     pub(super) compared: Compared,
 }
 
+/// Answer over all captures whose tables `analyze --out` wrote into a folder.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Summarize {
+    /// The folder.
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+    /// What the rows are.
+    #[arg(long, value_enum, default_value_t = Grouped::Name)]
+    pub(super) by: Grouped,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    pub(super) format: Shape,
+}
+
 /// Explain a finding's code: what it means, what else looks like it, the sources.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Explain {
@@ -149,6 +173,40 @@ pub(super) enum Format {
     Json,
     /// One JSON object a line.
     Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Answer {
+    /// For a person.
+    Text,
+    /// One JSON object (schema pinchpoint/1).
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// One line a connection, in OONI's data format.
+    Ooni,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Grouped {
+    /// Names asked for.
+    Name,
+    /// Networks of servers.
+    Network,
+    /// Hours.
+    Hour,
+    /// What was done.
+    Mechanism,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shape {
+    /// For a person.
+    Text,
+    /// For a spreadsheet.
+    Csv,
+    /// For a program.
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -8,8 +8,10 @@ mod exit;
 mod explain;
 mod info;
 mod input;
+mod out;
 mod progress;
 mod style;
+mod summarize;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -34,6 +36,7 @@ pub fn run(
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
         Command::Annotate(a) => annotate::run(a, err),
+        Command::Summarize(s) => summarize::run(s, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

@@ -178,10 +178,8 @@ impl<'a> Seen<'a> {
             Handshake {
                 outer_server_name: s.sni.as_deref().filter(|_| s.ech),
                 tags: if s.ech { vec!["ech_or_grease"] } else { Vec::new() },
-                ..handshake("tcp", s.server, conn_id, failure, s.sni.as_deref()).timed(
-                    s.progress.asked.map_or(0.0, |m| after(m.at)),
-                    answered.unwrap_or(end),
-                )
+                ..handshake("tcp", s.server, conn_id, failure, s.sni.as_deref())
+                    .timed(s.progress.asked.map_or(0.0, |m| after(m.at)), answered.unwrap_or(end))
             }
         });
         Self {
@@ -271,7 +269,8 @@ impl<'a> Seen<'a> {
         }
         if !findings.is_empty() {
             notes.insert("pinchpoint_findings", listed(findings));
-            let frames: Vec<u64> = findings.iter().flat_map(|f| f.frames.iter().copied()).collect();
+            let own = findings.iter().filter(|f| !f.mechanism.is_of_dns());
+            let frames: Vec<u64> = own.flat_map(|f| f.frames.iter().copied()).collect();
             notes.insert("pinchpoint_wireshark", wireshark_filter(self.stream.as_slice(), &frames));
         }
         if let Some(cap) = findings.iter().find_map(|f| f.cap) {
@@ -303,7 +302,9 @@ impl<'a> Seen<'a> {
         let claims = findings.iter().filter(|f| f.level >= Level::Likely);
         for f in claims {
             match f.mechanism {
-                Mechanism::Injected | Mechanism::RewrittenInPath | Mechanism::Reset => return "interference.reset",
+                Mechanism::Injected | Mechanism::RewrittenInPath | Mechanism::Reset => {
+                    return "interference.reset";
+                }
                 Mechanism::Closed => return "interference.closed",
                 Mechanism::Throttled => return "interference.throttled",
                 Mechanism::HelloDropped
@@ -312,8 +313,12 @@ impl<'a> Seen<'a> {
                 | Mechanism::Freeze
                 | Mechanism::QuicNoReply
                 | Mechanism::QuicDropped => return "interference.timeout",
-                // a cap is the path's own unless it depends on the name
-                Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {}
+                Mechanism::DnsForged => return "interference.dns",
+                // a cap is the path's own unless it depends on the name, and a resolver that denies has no connection
+                Mechanism::DnsDenied
+                | Mechanism::Policed
+                | Mechanism::Shaped
+                | Mechanism::RateLimitedUnknown => {}
             }
         }
         match self.keys.failure {
@@ -367,9 +372,8 @@ fn is_reset_after_name(findings: &[&Finding]) -> bool {
 
 /// `RST001 injected confirmed 0.9997; …`
 fn listed(findings: &[&Finding]) -> String {
-    let one = |f: &&Finding| {
-        format!("{} {} {} {:.4}", f.code, f.mechanism.name(), f.level.name(), f.confidence)
-    };
+    let one =
+        |f: &&Finding| format!("{} {} {} {:.4}", f.code, f.mechanism.name(), f.level.name(), f.confidence);
     findings.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 

@@ -28,9 +28,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Row<'a>>> {
         column("tool_version", Text, "version of pinchpoint", |_| env!("CARGO_PKG_VERSION").into()),
         column("settings", Text, "what was compared, and the limit of connections", |r| r.settings.into()),
         column("packets", Count, "packets read", |r| r.of.analysis.counts.frames.into()),
-        column("bytes", Count, "bytes that they had on the wire", |r| {
-            r.of.analysis.counts.wire_bytes.into()
-        }),
+        column("bytes", Count, "bytes that they had on the wire", |r| r.of.analysis.counts.wire_bytes.into()),
         column("first", Time, "time of the earliest packet", |r| {
             r.of.analysis.counts.earliest.map(Timestamp::ns).into()
         }),

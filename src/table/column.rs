@@ -11,7 +11,7 @@ use super::inert::{inert, moment};
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Text.
     Text,
     /// A whole number that is never negative.
@@ -42,7 +42,7 @@ impl Kind {
 
 /// One cell; what is unknown is null, never 0.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell<'a> {
+pub(super) enum Cell<'a> {
     /// Unknown, or makes no sense here.
     Null,
     /// Text.
@@ -82,15 +82,15 @@ impl<'a, T: Into<Cell<'a>>> From<Option<T>> for Cell<'a> {
 }
 
 /// A column of rows of type `R`.
-pub struct Column<R> {
+pub(super) struct Column<R> {
     /// Its name in Parquet and CSV.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What its cells are.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// What it means, for the dictionary.
-    pub about: &'static str,
+    pub(super) about: &'static str,
     /// How a row gives its cell.
-    pub get: for<'r> fn(&'r R) -> Cell<'r>,
+    pub(super) get: for<'r> fn(&'r R) -> Cell<'r>,
 }
 
 /// A column.

@@ -144,11 +144,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Connection<'a>>> {
             c.tcp().and_then(|s| s.http_host.as_deref()).into()
         }),
         column("alpn", Text, "first protocol offered", |c| {
-            c.either(
-                |s| s.alpn.as_deref(),
-                |q| q.seen.hello.as_ref().and_then(|h| h.alpn.as_deref()),
-            )
-            .into()
+            c.either(|s| s.alpn.as_deref(), |q| q.seen.hello.as_ref().and_then(|h| h.alpn.as_deref())).into()
         }),
         column("tls_version", Count, "highest TLS version offered, as the number on the wire", |c| {
             c.either(|s| s.tls_version, |q| q.seen.hello.as_ref().map(|h| h.version)).into()
@@ -237,9 +233,12 @@ pub(super) fn columns<'a>() -> Vec<Column<Connection<'a>>> {
         }),
         column("verdict", Text, "`clean`, `interfered` or `inconclusive`", |c| c.verdict.into()),
         column("why", Text, "why it is inconclusive", |c| c.why.into()),
-        column("mechanism", Text, "what was done to it: of the worst finding that is likely or confirmed", |c| {
-            c.claim.into()
-        }),
+        column(
+            "mechanism",
+            Text,
+            "what was done to it: of the worst finding that is likely or confirmed",
+            |c| c.claim.into(),
+        ),
         column("findings", Count, "how many findings are about it", |c| c.findings.into()),
     ]
 }

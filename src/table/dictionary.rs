@@ -8,10 +8,20 @@ use super::{captures, connections, findings};
 /// The dictionary in Markdown; a test holds the file to it.
 pub fn markdown() -> String {
     let mut out = String::from(HEAD);
-    table(&mut out, "captures", "One row a capture, written last: a capture that is not here is not whole.", &captures::columns());
+    table(
+        &mut out,
+        "captures",
+        "One row a capture, written last: a capture that is not here is not whole.",
+        &captures::columns(),
+    );
     table(&mut out, "connections", "One row a connection.", &connections::columns());
     table(&mut out, "findings", "One row a finding.", &findings::columns());
-    table(&mut out, "evidence", "One row for everything that was weighed for or against a finding.", &findings::evidence_columns());
+    table(
+        &mut out,
+        "evidence",
+        "One row for everything that was weighed for or against a finding.",
+        &findings::evidence_columns(),
+    );
     table(&mut out, "names", "One row a name that was asked for.", &findings::name_columns());
     out
 }

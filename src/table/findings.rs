@@ -28,8 +28,10 @@ fn list(numbers: impl Iterator<Item = u64>) -> String {
 impl Found<'_> {
     /// The names asked for, each once.
     fn names(&self) -> Option<String> {
-        let mut names: Vec<&str> =
-            self.finding.connections.iter().filter_map(|c| self.of.analysis.name(*c)).collect();
+        let mut names: Vec<&str> = match &self.finding.name {
+            Some(name) => vec![name],
+            None => self.finding.connections.iter().filter_map(|c| self.of.analysis.name(*c)).collect(),
+        };
         names.sort_unstable();
         names.dedup();
         (!names.is_empty()).then(|| names.join(" "))
@@ -63,13 +65,11 @@ pub(super) fn columns<'a>() -> Vec<Column<Found<'a>>> {
         column("connection", Count, "the first connection that it is about", |r| {
             r.finding.connections.first().map(|c| *c as u64 + 1).into()
         }),
-        column("connections", Count, "how many it is about", |r| {
-            (r.finding.connections.len() as u64).into()
-        }),
+        column("connections", Count, "how many it is about", |r| (r.finding.connections.len() as u64).into()),
         column("connection_list", Text, "all of them, a space between", |r| {
             list(r.finding.connections.iter().map(|c| *c as u64 + 1)).into()
         }),
-        column("names", Text, "the names that they asked for, a space between", |r| r.names().into()),
+        column("names", Text, "the names that it is about, a space between", |r| r.names().into()),
         column("trigger", Text, "what set it off, as far as the packets before it tell", |r| {
             r.finding.trigger.map(Trigger::name).into()
         }),
@@ -109,7 +109,9 @@ pub(super) fn columns<'a>() -> Vec<Column<Found<'a>>> {
         column("burst_bytes", Count, "bytes that a cap lets pass at once", |r| {
             r.finding.cap.and_then(|c| c.burst_bytes).into()
         }),
-        column("hops", Count, "routers between the device and the point of capture", |r| r.finding.hops.into()),
+        column("hops", Count, "routers between the device and the point of capture", |r| {
+            r.finding.hops.into()
+        }),
         column("wireshark", Text, "display filter that selects the deciding packets", |r| {
             wireshark_filter(&r.of.analysis.streams(r.finding), &r.finding.frames).into()
         }),
@@ -170,9 +172,12 @@ pub(super) fn evidence_columns<'a>() -> Vec<Column<Weighed<'a>>> {
         column("what", Text, "`evidence`, or `alternative`: an innocent cause that was weighed", |r| {
             r.what.into()
         }),
-        column("key", Text, "the weight that it carries (`src/detect/weights.rs`), or the innocent cause", |r| {
-            r.key.into()
-        }),
+        column(
+            "key",
+            Text,
+            "the weight that it carries (`src/detect/weights.rs`), or the innocent cause",
+            |r| r.key.into(),
+        ),
         column("claim", Text, "what was seen, or why the cause fits or does not", |r| r.claim.into()),
         column("log_odds", Number, "natural-log odds for (positive) or against the finding", |r| {
             r.log_odds.into()
@@ -202,11 +207,17 @@ pub(super) fn name_columns<'a>() -> Vec<Column<Name<'a>>> {
         column("connections", Count, "connections that asked for it", |r| r.row.connections.into()),
         column("ok", Count, "those with the verdict clean", |r| r.row.ok.into()),
         column("reset", Count, "those with a claim that they were reset", |r| r.row.reset.into()),
-        column("dropped", Count, "those with a claim that they were dropped, muted, cut off or closed", |r| {
-            r.row.dropped.into()
-        }),
+        column(
+            "dropped",
+            Count,
+            "those with a claim that they were dropped, muted, cut off or closed",
+            |r| r.row.dropped.into(),
+        ),
         column("slowed", Count, "those with a claim that they were slowed", |r| r.row.slowed.into()),
         column("inconclusive", Count, "those about which nothing can be said", |r| r.row.inconclusive.into()),
+        column("dns_forged", Count, "connections that followed a forged answer of DNS", |r| {
+            r.row.dns_forged.into()
+        }),
         column("control", Text, "names that it was held against, a space between", |r| {
             (!r.row.control.is_empty()).then(|| r.row.control.join(" ")).into()
         }),

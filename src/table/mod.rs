@@ -11,6 +11,6 @@ mod findings;
 mod inert;
 mod part;
 pub mod set;
+pub mod show;
 pub mod summarize;
 
-pub use column::Kind;

@@ -58,7 +58,11 @@ pub fn add(dir: &Path, sha256: &str, settings: &str, capture: &Capture) -> io::R
     let names = names::rows(std::slice::from_ref(capture)).into_iter().map(|row| Name { capture: id, row });
     let rows = part::write(&folder("connections"), &connections::columns(), connections::rows(id, a))?
         + part::write(&folder("findings"), &findings::columns(), findings::rows(id, capture))?
-        + part::write(&folder("evidence"), &findings::evidence_columns(), findings::evidence_rows(id, capture))?
+        + part::write(
+            &folder("evidence"),
+            &findings::evidence_columns(),
+            findings::evidence_rows(id, capture),
+        )?
         + part::write(&folder("names"), &findings::name_columns(), names)?
         + part::write(&folder(CAPTURES), &captures::columns(), last())?;
     Ok(Added::Written { rows })

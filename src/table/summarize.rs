@@ -104,7 +104,9 @@ fn ask(path: &Path, by: By) -> io::Result<DataFrame> {
     let columns = match by {
         By::Mechanism => &FINDING_COLUMNS[..],
         By::Name => &["name", "verdict", "start", "bytes_to_server", "bytes_to_client", "rtt_min_ns"],
-        By::Network => &["server_network", "verdict", "start", "bytes_to_server", "bytes_to_client", "rtt_min_ns"],
+        By::Network => {
+            &["server_network", "verdict", "start", "bytes_to_server", "bytes_to_client", "rtt_min_ns"]
+        }
         By::Hour => &["verdict", "start", "bytes_to_server", "bytes_to_client", "rtt_min_ns"],
     };
     let columns = columns.iter().map(|c| (*c).to_owned()).collect();

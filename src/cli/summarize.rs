@@ -1,0 +1,41 @@
+//! `pinchpoint summarize`.
+
+use std::io::Write;
+
+use super::Exit;
+use super::args::Summarize;
+use super::error::Error;
+
+#[cfg(not(feature = "tables"))]
+pub(super) fn run(_: &Summarize, _: &mut dyn Write, _: &mut dyn Write) -> Result<Exit, Error> {
+    Err(Error::Usage(super::out::NO_TABLES.to_owned()))
+}
+
+#[cfg(feature = "tables")]
+pub(super) fn run(args: &Summarize, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
+    use super::args::{Grouped, Shape};
+    use crate::base::text::Own;
+    use crate::report::units::count;
+    use crate::table::show;
+    use crate::table::summarize::{By, summarize};
+
+    let by = match args.by {
+        Grouped::Name => By::Name,
+        Grouped::Network => By::Network,
+        Grouped::Hour => By::Hour,
+        Grouped::Mechanism => By::Mechanism,
+    };
+    let dir = Own(&args.dir.to_string_lossy()).to_string();
+    let answer = summarize(&args.dir, by).map_err(|e| Error::Input(format!("{dir}: {e}")))?;
+    if answer.unfinished > 0 {
+        let n = count(answer.unfinished as u64, "capture");
+        let _ = writeln!(err, "note: {n} left out: their tables are not whole; analyse them again");
+    }
+    match args.format {
+        Shape::Text => show::text(&answer, out)?,
+        Shape::Csv => show::csv(&answer, out)?,
+        Shape::Json => show::json(&answer, out)?,
+    }
+    out.flush()?;
+    Ok(if answer.unfinished > 0 { Exit::Partial } else { Exit::Done })
+}
