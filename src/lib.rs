@@ -7,7 +7,8 @@
 //! 3. [`flow`] adds it to its [`flow::Connection`], the one copy that is kept;
 //! 4. [`measure`] reduces a connection that is over to numbers;
 //! 5. [`detect`] turns numbers into findings, each with its evidence;
-//! 6. [`report`] renders them, and [`cli`] is the program.
+//! 6. [`trace`] reads the packets of the connections that matter once more, for what shows them;
+//! 7. [`report`] renders them, and [`cli`] is the program.
 //!
 //! [`analysis::analyze`] joins them: the only loop over packets. [`base`] holds the words that all of them use.
 
@@ -22,6 +23,7 @@ pub mod measure;
 pub mod report;
 #[cfg(feature = "tables")]
 pub mod table;
+pub mod trace;
 pub mod wire;
 
 #[cfg(any(test, feature = "testkit"))]

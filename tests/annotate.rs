@@ -292,6 +292,42 @@ fn a_hostile_name_is_inert() {
     }
 }
 
+#[test]
+fn an_excerpt_holds_what_matters_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut innocent = KINDS[0].play(77, Place::Client);
+    innocent.frames.truncate(8);
+    for pcapng in [false, true] {
+        let all: Vec<Conversation> = resets("x.com", 6).into_iter().chain([innocent.clone()]).collect();
+        let recorded = capture(&all);
+        let file = folder.path().join("whole.pcap");
+        let bytes = if pcapng {
+            odd_pcapng(&recorded, ByteOrder::Big)
+        } else {
+            pcap(&recorded, ByteOrder::Little, true)
+        };
+        std::fs::write(&file, bytes).unwrap();
+        let out = folder.path().join("excerpt.pcapng");
+        let args = ["annotate", file.to_str().unwrap(), "-o", out.to_str().unwrap(), "--only-findings", "-q"];
+        assert_eq!(run(&args).0, if pcapng { 4 } else { 0 });
+        let ((theirs, _), (ours, copied)) = (frames(&file), frames(&out));
+        assert!(!ours.is_empty() && ours.len() < theirs.len(), "{} of {}", ours.len(), theirs.len());
+        // the packets kept are those of the whole, in its order
+        let mut rest = theirs.iter();
+        for (.., at_wire, data) in &ours {
+            assert!(rest.any(|(.., w, d)| w == at_wire && d == data));
+        }
+        let facts = copied.facts();
+        assert!(facts.blocks_skipped.is_empty(), "names, secrets and logs of others are not in it");
+        assert!(
+            facts.comments[0].text.contains("an excerpt") || facts.comments[1].text.contains("an excerpt")
+        );
+        let whole: BTreeSet<String> = findings(&file).into_iter().map(|(code, ..)| code).collect();
+        let kept: BTreeSet<String> = findings(&out).into_iter().map(|(code, ..)| code).collect();
+        assert!(kept.is_superset(&whole), "what was found is found in it: {whole:?} {kept:?}");
+    }
+}
+
 fn tshark(file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("tshark");
     command.arg("-r").arg(file).args(["-Y", filter, "-T", "fields", "-E", "separator=/t"]);

@@ -31,7 +31,7 @@ pub enum Error {
     Output(#[from] io::Error),
 }
 
-/// Which packets an excerpt keeps.
+/// Which packets an kept keeps.
 pub type Keep<'a> = &'a mut dyn FnMut(&Frame<'_>) -> bool;
 
 /// Writes the capture at `path` as pcapng with comments, up to where `read` says that reading it ended.
@@ -56,9 +56,8 @@ pub fn copy(
     let mut copy = Copy { comments, out, done: Copied::default() };
     match raw::open_path(path, until)? {
         Some(pieces) => {
-            let excerpt =
-                keep.map(|keep| Ok::<_, capture::Error>(Excerpt::new(capture::open_path(path)?, keep)));
-            copy.pcapng(pieces, excerpt.transpose()?)?;
+            let kept = keep.map(|keep| Ok::<_, capture::Error>(Kept::new(capture::open_path(path)?, keep)));
+            copy.pcapng(pieces, kept.transpose()?)?;
         }
         None => copy.pcap(capture::open_path(path)?, read.frames, keep)?,
     }
@@ -107,13 +106,12 @@ impl Copy<'_> {
         writer.drain(&mut self.out)
     }
 
-    fn pcapng(&mut self, mut pieces: Pieces, mut excerpt: Option<Excerpt<'_>>) -> io::Result<()> {
+    fn pcapng(&mut self, mut pieces: Pieces, mut kept: Option<Kept<'_>>) -> io::Result<()> {
         let mut changed = Vec::new();
         let mut sections = 0u64;
         while let Some(piece) = pieces.next_piece() {
             changed.clear();
-            let wanted =
-                |excerpt: &mut Option<Excerpt<'_>>, frame| excerpt.as_mut().is_none_or(|e| e.wants(frame));
+            let wanted = |kept: &mut Option<Kept<'_>>, frame| kept.as_mut().is_none_or(|e| e.wants(frame));
             match piece.kind {
                 Kind::Section => {
                     sections += 1;
@@ -125,7 +123,7 @@ impl Copy<'_> {
                     }
                     self.out.write_all(&changed)?;
                 }
-                Kind::Packet { frame, options } if wanted(&mut excerpt, frame) => {
+                Kind::Packet { frame, options } if wanted(&mut kept, frame) => {
                     let comments = self.count(frame);
                     if comments.is_empty() {
                         self.out.write_all(piece.bytes)?;
@@ -134,7 +132,7 @@ impl Copy<'_> {
                         self.out.write_all(&changed)?;
                     }
                 }
-                Kind::SimplePacket { frame, captured, wire_len, ticks } if wanted(&mut excerpt, frame) => {
+                Kind::SimplePacket { frame, captured, wire_len, ticks } if wanted(&mut kept, frame) => {
                     let comments = self.count(frame);
                     let data = piece.bytes.get(SIMPLE_DATA..SIMPLE_DATA + captured).unwrap_or_default();
                     if comments.is_empty() {
@@ -149,7 +147,7 @@ impl Copy<'_> {
                 }
                 Kind::Packet { .. } | Kind::SimplePacket { .. } => {}
                 Kind::Interface | Kind::Statistics => self.out.write_all(piece.bytes)?,
-                Kind::Other if excerpt.is_some() => {}
+                Kind::Other if kept.is_some() => {}
                 Kind::Other => self.out.write_all(piece.bytes)?,
             }
         }
@@ -162,14 +160,14 @@ const NO_TIME: &str =
     " (The capture has no time for this packet; the one shown is that of the packet before it.)";
 
 /// The packets that are kept, asked for in the order of their frame numbers.
-struct Excerpt<'a> {
+struct Kept<'a> {
     source: FileSource,
     keep: Keep<'a>,
     /// The last frame looked at, and whether it is wanted.
     last: (u64, bool),
 }
 
-impl<'a> Excerpt<'a> {
+impl<'a> Kept<'a> {
     const fn new(source: FileSource, keep: Keep<'a>) -> Self {
         Self { source, keep, last: (0, false) }
     }

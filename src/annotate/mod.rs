@@ -4,6 +4,8 @@
 
 mod comments;
 mod copy;
+mod excerpt;
 
 pub use comments::{Comments, MARK};
 pub use copy::{Copied, Error, Keep, copy};
+pub use excerpt::Excerpt;

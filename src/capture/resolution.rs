@@ -117,7 +117,7 @@ mod tests {
 
         #[test]
         fn no_moment_is_too_odd(octet: u8, at: i64, offset: i64) {
-            Resolution::from_tsresol(octet).ticks(Timestamp::from_ns(at), offset);
+            let _ = Resolution::from_tsresol(octet).ticks(Timestamp::from_ns(at), offset);
         }
 
         /// Truth is a fraction of whole numbers, compared by cross-multiplication where that fits in 128 bits.

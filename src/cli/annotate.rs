@@ -7,9 +7,10 @@ use super::Exit;
 use super::args::Annotate;
 use super::error::Error;
 use super::input::{Reading, is_stdin};
-use crate::annotate::{self, Comments};
+use crate::annotate::{self, Comments, Excerpt, Keep};
 use crate::base::replace::write_whole;
 use crate::base::text::Own;
+use crate::capture::Frame;
 use crate::report::units::count;
 
 pub(super) fn run(args: &Annotate, err: &mut dyn Write) -> Result<Exit, Error> {
@@ -32,8 +33,11 @@ pub(super) fn run(args: &Annotate, err: &mut dyn Write) -> Result<Exit, Error> {
     let exit = Exit::of(&done.captures, done.failed, false);
     let Some(capture) = done.captures.first() else { return Ok(exit) };
     let Some(facts) = capture.analysis.files.first() else { return Ok(exit) };
-    let comments = Comments::new(&capture.analysis, false);
-    let copied = write_whole(&args.output, |out| Ok(annotate::copy(&args.file, facts, &comments, None, out)));
+    let comments = Comments::new(&capture.analysis, args.only_findings);
+    let excerpt = Excerpt::new(&capture.analysis);
+    let mut wants = |frame: &Frame<'_>| excerpt.wants(frame);
+    let keep: Option<Keep<'_>> = if args.only_findings { Some(&mut wants) } else { None };
+    let copied = write_whole(&args.output, |out| Ok(annotate::copy(&args.file, facts, &comments, keep, out)));
     let copied = match copied {
         Ok(Ok(copied)) => copied,
         Ok(Err(annotate::Error::Input(e))) => return Err(Error::input(&args.file, &e)),

@@ -137,6 +137,9 @@ pub(super) struct Annotate {
     /// Where to write the copy.
     #[arg(long, short, value_name = "OUT.pcapng")]
     pub(super) output: PathBuf,
+    /// Keep only the connections with findings and those they are held against, as evidence to hand on.
+    #[arg(long)]
+    pub(super) only_findings: bool,
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,

@@ -16,11 +16,30 @@ use crate::report::Capture;
 pub(super) struct Inputs {
     /// Those that could be read.
     pub(super) captures: Vec<Capture>,
+    /// The files of each.
+    paths: Vec<Vec<PathBuf>>,
     /// Of each, the SHA-256 of its content where that was asked for: of several files merged, that of their hashes.
     #[cfg_attr(not(feature = "tables"), allow(dead_code))]
     pub(super) contents: Vec<Option<String>>,
     /// Whether any could not be read at all.
     pub(super) failed: bool,
+}
+
+impl Inputs {
+    /// The nth capture once more, from its beginning.
+    #[cfg_attr(not(feature = "tables"), allow(dead_code))]
+    pub(super) fn again(&self, n: usize) -> Result<Box<dyn Source>, capture::Error> {
+        let paths = self.paths.get(n).map_or(&[][..], Vec::as_slice);
+        let mut sources =
+            paths.iter().map(|p| capture::open_path(p)).collect::<Result<Vec<FileSource>, _>>()?;
+        Ok(match sources.pop() {
+            Some(one) if sources.is_empty() => Box::new(one),
+            last => {
+                sources.extend(last);
+                Box::new(capture::merge(sources))
+            }
+        })
+    }
 }
 
 /// How to read them.
@@ -35,7 +54,8 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Analyses all files; an unreadable one is said on `err`, and the others go on.
     pub(super) fn run(&self, err: &mut dyn Write) -> Inputs {
-        let mut done = Inputs { captures: Vec::new(), contents: Vec::new(), failed: false };
+        let mut done =
+            Inputs { captures: Vec::new(), paths: Vec::new(), contents: Vec::new(), failed: false };
         let opened: Vec<(&PathBuf, FileSource)> = if self.merge {
             self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done, err)?))).collect()
         } else {
@@ -52,6 +72,7 @@ impl Reading<'_> {
                     paths.iter().zip(hashing).map(|(p, h)| Self::hash(p, h, &mut done, err)).collect();
                 let all: Option<String> = hashes.into_iter().collect();
                 done.contents.push(all.map(|all| hex(&Sha256::digest(all))));
+                done.paths.push(paths.into_iter().cloned().collect());
                 done.captures.push(capture);
             }
             return done;
@@ -66,6 +87,7 @@ impl Reading<'_> {
             let mut capture = self.analyze(shown(path), length(path), &mut source);
             capture.sha256 = Self::hash(path, hashing, &mut done, err);
             done.contents.push(capture.sha256.clone());
+            done.paths.push(vec![path.clone()]);
             done.captures.push(capture);
         }
         done

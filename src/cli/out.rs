@@ -25,16 +25,25 @@ pub(super) fn write(
     quiet: bool,
     err: &mut dyn Write,
 ) -> Result<(), Error> {
+    use std::io;
+
+    use crate::analysis::Analysis;
     use crate::base::text::Own;
     use crate::table::set::{self, Added};
+    use crate::trace::{that_matter, trace};
 
-    for (capture, content) in done.captures.iter().zip(&done.contents) {
+    for (n, (capture, content)) in done.captures.iter().zip(&done.contents).enumerate() {
         let path = Own(&capture.path).to_string();
         let Some(sha256) = content else {
             let _ = writeln!(err, "note: {path}: a pipe has no place among tables; write it to a file first");
             continue;
         };
-        let added = set::add(dir, sha256, settings, capture).map_err(|e| Error::file(dir, e))?;
+        let traces = |a: &Analysis| {
+            let wanted = that_matter(a);
+            let mut source = done.again(n).map_err(io::Error::other)?;
+            Ok(trace(&mut *source, a, &wanted))
+        };
+        let added = set::add(dir, sha256, settings, capture, traces).map_err(|e| Error::file(dir, e))?;
         if quiet {
             continue;
         }

@@ -28,7 +28,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The name that the dictionary has for it: Parquet's type, as polars writes it.
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Count => "uint64",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::column::Column;
-use super::{captures, connections, findings};
+use super::{captures, connections, findings, series};
 
 /// The dictionary in Markdown; a test holds the file to it.
 pub fn markdown() -> String {
@@ -23,6 +23,12 @@ pub fn markdown() -> String {
         &findings::evidence_columns(),
     );
     table(&mut out, "names", "One row a name that was asked for.", &findings::name_columns());
+    table(
+        &mut out,
+        "series",
+        "One row a direction and bin of time, of the connections that matter: those with findings and those they are held against (4,096 at most).",
+        &series::columns(),
+    );
     out
 }
 

@@ -10,7 +10,7 @@ pub mod dictionary;
 mod findings;
 mod inert;
 mod part;
+mod series;
 pub mod set;
 pub mod show;
 pub mod summarize;
-

@@ -5,11 +5,13 @@ use std::io;
 use std::path::Path;
 
 use super::findings::Name;
-use super::{captures, connections, findings, part};
+use super::{captures, connections, findings, part, series};
+use crate::analysis::Analysis;
 use crate::report::{Capture, names};
+use crate::trace::Trace;
 
 /// The tables that hold what was found; `captures` tells which captures are whole.
-pub const TABLES: [&str; 4] = ["connections", "findings", "evidence", "names"];
+pub const TABLES: [&str; 5] = ["connections", "findings", "evidence", "names", "series"];
 /// The table of the captures themselves.
 pub const CAPTURES: &str = "captures";
 
@@ -35,11 +37,18 @@ fn id(sha256: &str) -> String {
     format!("sha256-{}", sha256.get(..16).unwrap_or(sha256))
 }
 
-/// Adds a capture to the set in `dir`, unless it is there as the same version and the same settings would write it.
+/// Adds a capture to the set in `dir`, unless it is there as the same version and the same settings would write it. Only
+/// if it is not are the `traces` asked for of the connections that matter: the capture is read again for them.
 ///
 /// # Errors
 /// What the system gives.
-pub fn add(dir: &Path, sha256: &str, settings: &str, capture: &Capture) -> io::Result<Added> {
+pub fn add(
+    dir: &Path,
+    sha256: &str,
+    settings: &str,
+    capture: &Capture,
+    traces: impl FnOnce(&Analysis) -> io::Result<Vec<Trace>>,
+) -> io::Result<Added> {
     let (id, partition) = (&id(sha256)[..], partition(sha256));
     let folder = |table: &str| dir.join(table).join(&partition);
     let last = || std::iter::once(captures::Row { capture: id, sha256, settings, of: capture });
@@ -55,6 +64,7 @@ pub fn add(dir: &Path, sha256: &str, settings: &str, capture: &Capture) -> io::R
         _ => {}
     }
     let a = &capture.analysis;
+    let traces = traces(a)?;
     let names = names::rows(std::slice::from_ref(capture)).into_iter().map(|row| Name { capture: id, row });
     let rows = part::write(&folder("connections"), &connections::columns(), connections::rows(id, a))?
         + part::write(&folder("findings"), &findings::columns(), findings::rows(id, capture))?
@@ -64,6 +74,7 @@ pub fn add(dir: &Path, sha256: &str, settings: &str, capture: &Capture) -> io::R
             findings::evidence_rows(id, capture),
         )?
         + part::write(&folder("names"), &findings::name_columns(), names)?
+        + part::write(&folder("series"), &series::columns(), series::rows(id, &traces))?
         + part::write(&folder(CAPTURES), &captures::columns(), last())?;
     Ok(Added::Written { rows })
 }

@@ -136,7 +136,8 @@ fn keys(by: By) -> Vec<Expr> {
 
 /// The hour that a connection began in, as nanoseconds.
 fn hour() -> Expr {
-    col("start").cast(DataType::Int64).floor_div(lit(HOUR)) * lit(HOUR)
+    let start = || col("start").cast(DataType::Int64);
+    start() - start() % lit(HOUR)
 }
 
 fn count(of: Expr) -> Expr {
