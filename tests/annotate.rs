@@ -76,7 +76,7 @@ fn odd_pcapng(frames: &[&Recorded], order: ByteOrder) -> Vec<u8> {
     let mut w =
         PcapngWriter::with(order, &[BlockOption::comment("mine"), BlockOption::bytes(4, "dumper 1.0")]);
     w.interface(LinkType::ETHERNET, 0, &[BlockOption::tsresol(9), BlockOption::comment("an interface")]);
-    w.other(4, &[1; 20])
+    w.other(4, &[0; 4])
         .other(0xbad, b"abcdcustom")
         .other(0x0000_1234, &[7; 9])
         .other(9, b"__REALTIME=1\n\0\0\0");
