@@ -2,13 +2,21 @@
 
 mod analyze;
 mod args;
+#[cfg(feature = "charts")]
+mod chart;
 mod error;
 mod exit;
 mod explain;
 mod info;
 mod input;
+#[cfg(feature = "charts")]
+mod pictures;
 mod progress;
+#[cfg(feature = "charts")]
+mod report;
 mod style;
+#[cfg(feature = "charts")]
+mod write;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -32,6 +40,10 @@ pub fn run(
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
+        #[cfg(feature = "charts")]
+        Command::Chart(c) => chart::run(c, out, err),
+        #[cfg(feature = "charts")]
+        Command::Report(r) => report::run(r, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {
