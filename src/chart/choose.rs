@@ -41,6 +41,9 @@ const SEVERAL: usize = 24;
 /// Where what was asked for is not in the capture.
 pub fn choose(kind: Kind, a: &Analysis, asked: &Asked) -> Result<Choice, String> {
     if !kind.is_of_one() {
+        if *asked != Asked::Best {
+            return Err(format!("the chart {} shows all connections, so none can be asked for", kind.name()));
+        }
         return Ok(Choice { kind, main: None, places: Vec::new(), why: "all connections".to_owned() });
     }
     let (main, why) = match asked {
@@ -83,7 +86,10 @@ fn best(kind: Kind, a: &Analysis, among: &[usize]) -> (Option<usize>, String) {
         let level = |f: &&Finding| (f.level >= Level::Likely) == claims;
         for f in a.findings.iter().filter(level).filter(fits) {
             if let Some(place) = heaviest(&mut f.connections.iter().copied()) {
-                return (Some(place), format!("the one with the most bytes of finding {} ({})", f.code, f.level.name()));
+                return (
+                    Some(place),
+                    format!("the one with the most bytes of finding {} ({})", f.code, f.level.name()),
+                );
             }
         }
     }
@@ -104,7 +110,8 @@ fn around(kind: Kind, a: &Analysis, main: usize) -> Vec<usize> {
     match kind {
         Kind::Goodput => {
             let same = |p: &usize| a.name(*p).is_some() && a.name(*p) != a.name(main) && near(a, *p, main);
-            let is_control = |p: &usize| same(p) && !a.findings.iter().any(|f| f.concerns(*p) && f.cap.is_some());
+            let is_control =
+                |p: &usize| same(p) && !a.findings.iter().any(|f| f.concerns(*p) && f.cap.is_some());
             places.extend(matter().filter(is_control).max_by_key(|p| (bytes(a, *p), std::cmp::Reverse(*p))));
         }
         Kind::Ttl => places.extend(matter().filter(|p| near(a, *p, main)).take(SEVERAL - 1)),
@@ -154,7 +161,9 @@ pub(super) fn forged(a: &Analysis, places: &[usize]) -> BTreeMap<u64, Level> {
 
 /// Whether a cap holds several connections together, so that it is none of one alone.
 pub(super) fn is_shared(f: &Finding) -> bool {
-    f.connections.len() > 1 && f.code.starts_with("CAP") && !f.evidence.iter().any(|e| e.key == weights::CAP_ALIKE.key)
+    f.connections.len() > 1
+        && f.code.starts_with("CAP")
+        && !f.evidence.iter().any(|e| e.key == weights::CAP_ALIKE.key)
 }
 
 /// The cap that a finding states for a connection.

@@ -28,12 +28,21 @@ struct Curve {
 
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let mut head = Head { title: "Goodput against time".to_owned(), foot: s.foot(&[]), ..Head::default() };
-    let Some(main) = s.choice.main else { return Drawn::nothing(head, "There is no connection in this capture.") };
-    let Some(t) = s.trace(main) else { return Drawn::nothing(head, "The packets of this connection could not be read again.") };
+    let Some(main) = s.choice.main else {
+        return Drawn::nothing(head, "There is no connection in this capture.");
+    };
+    let Some(t) = s.trace(main) else {
+        return Drawn::nothing(head, "The packets of this connection could not be read again.");
+    };
     let a = s.analysis();
     let finding = capped(a, main);
     let d = finding.and_then(|f| f.direction).unwrap_or_else(|| main_direction(a, main));
-    head.title = format!("Goodput {} {} ({})", if d == Direction::ToClient { "from" } else { "to" }, s.name(main), s.number(main));
+    head.title = format!(
+        "Goodput {} {} ({})",
+        if d == Direction::ToClient { "from" } else { "to" },
+        s.name(main),
+        s.number(main)
+    );
     let control = s.choice.places.iter().skip(1).find_map(|p| s.trace(*p));
     let lasting = |t: &Trace| {
         let last = t.series.bins.iter().rev().find(|b| b.of[d].new_bytes > 0);
@@ -41,13 +50,18 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     };
     let lasts = lasting(t).max(control.map_or(0.0, &lasting));
     if lasting(t) <= 0.0 {
-        return Drawn::nothing(head, "No data went this way on this connection, so there is no goodput to draw.");
+        return Drawn::nothing(
+            head,
+            "No data went this way on this connection, so there is no goodput to draw.",
+        );
     }
     let rate = |place: usize| a.connections.get(place).and_then(|c| c.flows[d].goodput_bps);
     let least = BIN_BITS / rate(main).unwrap_or(f64::INFINITY);
     let width = (lasts / BINS).max(least.min(lasts / 8.0));
     let target = Curve::new(t, d, width, s.name(main), rate(main));
-    let control = control.map(|c| Curve::new(c, d, width, s.name(c.place), rate(c.place))).filter(|c| !c.steps.is_empty());
+    let control = control
+        .map(|c| Curve::new(c, d, width, s.name(c.place), rate(c.place)))
+        .filter(|c| !c.steps.is_empty());
     let cap = finding.and_then(|f| f.cap.map(|c| (c, f.level)));
     head.says = match (&cap, &control) {
         (Some((cap, level)), control) => {
@@ -57,10 +71,20 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
                 format!(" {}, by the same client from the same network, averaged {}.", c.name, bits(c.mean))
             });
             let together = if finding.is_some_and(is_shared) { " together with others" } else { "" };
-            format!("{held} to {} ({} to {}){together}, counted with headers.{than}", bits(cap.rate_bps), bits(low), bits(high))
+            format!(
+                "{held} to {} ({} to {}){together}, counted with headers.{than}",
+                bits(cap.rate_bps),
+                bits(low),
+                bits(high)
+            )
         }
-        (None, Some(c)) => format!("{} averaged {}; {} averaged {}.", target.name, bits(target.mean), c.name, bits(c.mean)),
-        (None, None) => format!("It averaged {}. The capture has no control: no other name of the same client on the same network.", bits(target.mean)),
+        (None, Some(c)) => {
+            format!("{} averaged {}; {} averaged {}.", target.name, bits(target.mean), c.name, bits(c.mean))
+        }
+        (None, None) => format!(
+            "It averaged {}. The capture has no control: no other name of the same client on the same network.",
+            bits(target.mean)
+        ),
     };
     head.foot = s.foot(&[format!("{} begins {}", target.name, utc(t.series.start))]);
     let description = format!(
@@ -76,7 +100,10 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let least = all().filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min).min(most);
     // a tenth beside a thousandfold is seen only on a scale of powers
     let powers = control.as_ref().is_some_and(|c| (c.mean / target.mean.max(1.0)).abs().log10().abs() > 1.0);
-    let floor = (cap.map_or(target.mean, |(c, _)| c.rate_bps) / 10.0).min(most / 100.0).max(least.min(most / 2.0)).max(1.0);
+    let floor = (cap.map_or(target.mean, |(c, _)| c.rate_bps) / 10.0)
+        .min(most / 100.0)
+        .max(least.min(most / 2.0))
+        .max(1.0);
     let scaled = |v: f64| if powers { v.max(floor).log10() } else { v };
     let range = if powers { (floor.log10() - 0.06, most.log10() + 0.12) } else { (0.0, most * 1.1) };
     let says = |v: f64| if powers { words::rate((10f64.powf(v)).round()) } else { words::rate(v) };
@@ -90,7 +117,12 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         range,
         ticks: if powers { decades(range.0, range.1) } else { ticks(0.0, most * 1.1, 5.0) },
         says: &says,
-        label: if powers { "goodput (new payload bytes), logarithmic" } else { "goodput (new payload bytes)" }.to_owned(),
+        label: if powers {
+            "goodput (new payload bytes), logarithmic"
+        } else {
+            "goodput (new payload bytes)"
+        }
+        .to_owned(),
     };
     let svg = page(&head, Room { left: 100.0, right: 170.0, height: 300.0, ..Room::default() }, |c, p| {
         p.axes(c, &x, &y);
@@ -124,7 +156,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         spread(&mut places, LABEL + 5.0, p.top + 4.0, p.bottom - 4.0);
         for ((_, label, color, bold), y) in named.iter().zip(places) {
             let size = if words::width(label, LABEL, *bold) > 152.0 { LABEL - 3.0 } else { LABEL };
-            c.text((p.right + 8.0, y + LABEL * 0.35), label, Words { color: ink::text(*color), bold: *bold, side: Side::Start, ..Words::new(size) });
+            c.text(
+                (p.right + 8.0, y + LABEL * 0.35),
+                label,
+                Words { color: ink::text(*color), bold: *bold, side: Side::Start, ..Words::new(size) },
+            );
         }
     });
     Drawn { head, description, svg, is_empty: false }
@@ -160,7 +196,14 @@ impl Curve {
     }
 
     /// Draws it; gives the place where it ends.
-    fn draw(&self, c: &mut Canvas<'_>, p: &Plot, scaled: &dyn Fn(f64) -> f64, color: plotters::style::RGBColor, dashed: bool) -> (f64, f64) {
+    fn draw(
+        &self,
+        c: &mut Canvas<'_>,
+        p: &Plot,
+        scaled: &dyn Fn(f64) -> f64,
+        color: plotters::style::RGBColor,
+        dashed: bool,
+    ) -> (f64, f64) {
         let mut line: Vec<(f64, f64)> = Vec::with_capacity(self.steps.len() * 2);
         for (i, (x, v)) in self.steps.iter().enumerate() {
             let until = self.steps.get(i + 1).map_or(self.lasts, |next| next.0);

@@ -24,26 +24,43 @@ enum Rung<'a> {
 
 #[allow(clippy::cast_precision_loss)] // places on a page
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
-    let mut head = Head { title: "A connection, packet by packet".to_owned(), foot: s.foot(&[]), ..Head::default() };
-    let Some(main) = s.choice.main else { return Drawn::nothing(head, "There is no connection in this capture.") };
+    let mut head =
+        Head { title: "A connection, packet by packet".to_owned(), foot: s.foot(&[]), ..Head::default() };
+    let Some(main) = s.choice.main else {
+        return Drawn::nothing(head, "There is no connection in this capture.");
+    };
     head.title = format!("The connection to {}, packet by packet ({})", s.name(main), s.number(main));
     let a = s.analysis();
-    let Some(t) = s.trace(main) else { return Drawn::nothing(head, "The packets of this connection could not be read again.") };
-    let Some(first) = t.points.first() else { return Drawn::nothing(head, "No packet of this connection was captured.") };
+    let Some(t) = s.trace(main) else {
+        return Drawn::nothing(head, "The packets of this connection could not be read again.");
+    };
+    let Some(first) = t.points.first() else {
+        return Drawn::nothing(head, "No packet of this connection was captured.");
+    };
     let claims = forged(a, &[main]);
     let rungs = rungs(t, &|frame| claims.get(&frame).copied());
     let third = !claims.is_empty();
-    let hello = a.connections.get(main).and_then(|c| c.hello_frame).or_else(|| Some(a.quic(main)?.seen.hello.as_ref()?.frame));
+    let hello = a
+        .connections
+        .get(main)
+        .and_then(|c| c.hello_frame)
+        .or_else(|| Some(a.quic(main)?.seen.hello.as_ref()?.frame));
     let (verdict, why) = &a.verdicts[main];
     head.says = match a.findings.iter().find(|f| f.concerns(main)) {
-        Some(f) => words::lines(&crate::report::says::says(f, a, false), 15.0, false, WIDTH - 32.0, 5).join(" "),
-        None => why.clone().map_or_else(|| format!("Verdict: {}.", verdict.name()), |w| format!("Verdict: {}, as {w}.", verdict.name())),
+        Some(f) => {
+            words::lines(&crate::report::says::says(f, a, false), 15.0, false, WIDTH - 32.0, 5).join(" ")
+        }
+        None => why.clone().map_or_else(
+            || format!("Verdict: {}.", verdict.name()),
+            |w| format!("Verdict: {}, as {w}.", verdict.name()),
+        ),
     };
     head.foot = s.foot(&[format!("it begins {}", utc(first.at))]);
     // a hello that is sent again is still one
     let said = t.points.iter().find(|p| Some(p.frame) == hello).map(|p| p.seq);
     let is_hello = |p: &Point| {
-        Some(p.frame) == hello || t.is_tcp && p.direction == Direction::ToServer && p.len > 0 && Some(p.seq) == said
+        Some(p.frame) == hello
+            || t.is_tcp && p.direction == Direction::ToServer && p.len > 0 && Some(p.seq) == said
     };
     let label = |p: &Point, level: Option<Level>| packet_words(s, main, p, level, is_hello(p), t.is_tcp);
     let told: Vec<String> = rungs
@@ -75,19 +92,52 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             match rung {
                 Rung::Skipped(n) => {
                     let text = format!("… {} left out …", crate::report::units::count(*n as u64, "packet"));
-                    c.label(((left + right) / 2.0, y + 4.0), &text, Words { color: ink::QUIET, side: Side::Middle, ..Words::new(LABEL - 1.0) });
+                    c.label(
+                        ((left + right) / 2.0, y + 4.0),
+                        &text,
+                        Words { color: ink::QUIET, side: Side::Middle, ..Words::new(LABEL - 1.0) },
+                    );
                 }
                 Rung::Packet(point, level) => {
-                    let from = if level.is_some() { middle } else if point.direction == Direction::ToServer { left } else { right };
+                    let from = if level.is_some() {
+                        middle
+                    } else if point.direction == Direction::ToServer {
+                        left
+                    } else {
+                        right
+                    };
                     let to = if point.direction == Direction::ToServer { right } else { left };
                     arrow(c, from, to, y, point, level.is_some());
                     let text = label(point, *level);
                     let room = right - left - 40.0;
-                    let size = if words::width(&text, LABEL - 1.0, level.is_some()) > room { LABEL - 3.5 } else { LABEL - 1.0 };
-                    let at = if level.is_some() { ((from + to) / 2.0).max(left + words::width(&text, size, true) / 2.0 + 8.0) } else if third { ((left + middle) / 2.0).max(left + words::width(&text, size, false) / 2.0 + 8.0) } else { (left + right) / 2.0 };
-                    c.label((at, y - 5.0), &text, Words { bold: level.is_some(), side: Side::Middle, color: if level.is_some() { ink::text(ink::VERMILLION) } else { ink::TEXT }, ..Words::new(size) });
+                    let size = if words::width(&text, LABEL - 1.0, level.is_some()) > room {
+                        LABEL - 3.5
+                    } else {
+                        LABEL - 1.0
+                    };
+                    let at = if level.is_some() {
+                        ((from + to) / 2.0).max(left + words::width(&text, size, true) / 2.0 + 8.0)
+                    } else if third {
+                        ((left + middle) / 2.0).max(left + words::width(&text, size, false) / 2.0 + 8.0)
+                    } else {
+                        (left + right) / 2.0
+                    };
+                    c.label(
+                        (at, y - 5.0),
+                        &text,
+                        Words {
+                            bold: level.is_some(),
+                            side: Side::Middle,
+                            color: if level.is_some() { ink::text(ink::VERMILLION) } else { ink::TEXT },
+                            ..Words::new(size)
+                        },
+                    );
                     let quiet = Words { color: ink::QUIET, ..Words::new(LABEL - 2.5) };
-                    c.text((left - 8.0, y + 4.0), &moment(point.at.since(first.at)), Words { side: Side::End, ..quiet });
+                    c.text(
+                        (left - 8.0, y + 4.0),
+                        &moment(point.at.since(first.at)),
+                        Words { side: Side::End, ..quiet },
+                    );
                     c.text((right + 8.0, y + 4.0), &format!("frame {}", point.frame), quiet);
                 }
             }
@@ -143,7 +193,14 @@ fn moment(t: Span) -> String {
 }
 
 /// What a packet is, in a few words.
-fn packet_words(s: &Subject<'_>, main: usize, p: &Point, level: Option<Level>, is_hello: bool, is_tcp: bool) -> String {
+fn packet_words(
+    s: &Subject<'_>,
+    main: usize,
+    p: &Point,
+    level: Option<Level>,
+    is_hello: bool,
+    is_tcp: bool,
+) -> String {
     if !is_tcp {
         let what = if is_hello { format!("ClientHello for {}", s.name(main)) } else { "QUIC".to_owned() };
         return format!("{what}, {}", bytes(u64::from(p.len)));
@@ -170,7 +227,14 @@ fn packet_words(s: &Subject<'_>, main: usize, p: &Point, level: Option<Level>, i
     }
 }
 
-fn lifelines(c: &mut Canvas<'_>, p: &Plot, client: (f64, &str), server: (f64, &str), third: Option<f64>, top: f64) {
+fn lifelines(
+    c: &mut Canvas<'_>,
+    p: &Plot,
+    client: (f64, &str),
+    server: (f64, &str),
+    third: Option<f64>,
+    top: f64,
+) {
     let middle = Words { bold: true, side: Side::Middle, ..Words::new(LABEL) };
     for (x, name) in [client, server] {
         c.line((x, top + 8.0), (x, p.bottom - 4.0), pen(ink::LINE, 2.0));

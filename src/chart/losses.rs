@@ -113,7 +113,16 @@ mod tests {
     fn places(points: &[Point]) -> Vec<f64> {
         let points = points.iter().zip(1..).map(|(p, n)| Point { at: Timestamp::from_ns(n), ..*p }).collect();
         let series = Series { start: Timestamp::from_ns(0), width: Span::from_ms(100), bins: Vec::new() };
-        let t = Trace { place: 0, is_tcp: true, points, thinned: 0, round_trips: Vec::new(), round_trips_thinned: 0, series, incomplete: false };
+        let t = Trace {
+            place: 0,
+            is_tcp: true,
+            points,
+            thinned: 0,
+            round_trips: Vec::new(),
+            round_trips_thinned: 0,
+            series,
+            incomplete: false,
+        };
         lost(&t, ToClient).into_iter().map(|(_, place)| place).collect()
     }
 

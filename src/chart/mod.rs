@@ -133,7 +133,8 @@ pub fn draw(s: &Subject<'_>) -> Picture {
         Kind::Ladder => ladder::draw(s),
     };
     let title = drawn.head.title;
-    let svg = described(&drawn.svg, &format!("{}{}", s.tag, s.choice.kind.name()), &title, &drawn.description);
+    let svg =
+        described(&drawn.svg, &format!("{}{}", s.tag, s.choice.kind.name()), &title, &drawn.description);
     Picture { svg, title, description: drawn.description, is_empty: drawn.is_empty }
 }
 

@@ -75,11 +75,18 @@ struct Row {
 #[allow(clippy::cast_precision_loss)] // places on a page
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let a = s.analysis();
-    let mut head = Head { title: "What became of connections, name by time".to_owned(), foot: s.foot(&[]), ..Head::default() };
+    let mut head = Head {
+        title: "What became of connections, name by time".to_owned(),
+        foot: s.foot(&[]),
+        ..Head::default()
+    };
     let fates = fates(a);
     let named = || (0..fates.len()).filter_map(|p| Some((p, a.name(p)?, started(a, p)?)));
     let (Some(first), Some(last)) = (named().map(|n| n.2).min(), named().map(|n| n.2).max()) else {
-        return Drawn::nothing(head, "No connection in this capture shows the name that it asked for: there is nothing to set against each other.");
+        return Drawn::nothing(
+            head,
+            "No connection in this capture shows the name that it asked for: there is nothing to set against each other.",
+        );
     };
     let lasts = last.since(first).ns().max(1_000_000);
     let column = |t: Timestamp| {
@@ -99,15 +106,24 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         *totals.entry(fate).or_default() += 1;
     }
     let mut rows: Vec<(&str, Row)> = by_name.into_iter().collect();
-    rows.sort_by(|(a, x), (b, y)| y.worst.cmp(&x.worst).then(y.connections.cmp(&x.connections)).then_with(|| a.cmp(b)));
+    rows.sort_by(|(a, x), (b, y)| {
+        y.worst.cmp(&x.worst).then(y.connections.cmp(&x.connections)).then_with(|| a.cmp(b))
+    });
     let others = rows.len().saturating_sub(NAMES);
     rows.truncate(NAMES);
     let present = |f: &Fate| totals.contains_key(f);
-    head.key = Fate::ALL.iter().filter(|f| present(f)).map(|f| f.look()).map(|(m, c, t)| (m, c, t.to_owned())).collect();
-    let said: Vec<String> = Fate::ALL.iter().filter(|f| present(f)).map(|f| format!("{} {}", totals[f], f.look().2)).collect();
+    head.key = Fate::ALL
+        .iter()
+        .filter(|f| present(f))
+        .map(|f| f.look())
+        .map(|(m, c, t)| (m, c, t.to_owned()))
+        .collect();
+    let said: Vec<String> =
+        Fate::ALL.iter().filter(|f| present(f)).map(|f| format!("{} {}", totals[f], f.look().2)).collect();
     let n: u64 = totals.values().sum();
     head.says = format!("{}: {}.", count(n, "connection"), said.join(", "));
-    let more = if others > 0 { format!("{} not drawn", count(others as u64, "more name")) } else { String::new() };
+    let more =
+        if others > 0 { format!("{} not drawn", count(others as u64, "more name")) } else { String::new() };
     head.foot = s.foot(&[more]);
     let each: Vec<String> = rows
         .iter()
@@ -119,11 +135,13 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             format!("{}: {}", words::name(name, 40), sums.collect::<Vec<_>>().join(", "))
         })
         .collect();
-    let description = format!("{} From {} on, over {}. {}.", head.says, utc(first), last.since(first), each.join("; "));
+    let description =
+        format!("{} From {} on, over {}. {}.", head.says, utc(first), last.since(first), each.join("; "));
     let crowded = rows.iter().any(|(_, r)| r.cells.values().any(|c| c.values().sum::<u64>() > 1));
     let step = if crowded { 36.0 } else { 30.0 };
     let height = rows.len() as f64 * step + 10.0;
-    let longest = rows.iter().map(|(n, _)| words::width(&words::name(n, 26), LABEL, false)).fold(60.0, f64::max);
+    let longest =
+        rows.iter().map(|(n, _)| words::width(&words::name(n, 26), LABEL, false)).fold(60.0, f64::max);
     let room = Room { left: longest + 34.0, right: 34.0, height, ..Room::default() };
     let wide = (COLUMNS - 1) as f64;
     let at_tick = |v: f64| {
@@ -133,9 +151,18 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         // seconds do not tell ticks of a short capture apart
         if lasts < 8_000_000_000 { utc(t).chars().skip(14).take(9).collect() } else { clock(t) }
     };
-    let unit = if lasts < 8_000_000_000 { "when the connection began, minutes and seconds of" } else { "when the connection began, UTC," };
+    let unit = if lasts < 8_000_000_000 {
+        "when the connection began, minutes and seconds of"
+    } else {
+        "when the connection began, UTC,"
+    };
     let day: String = utc(first).chars().take(if lasts < 8_000_000_000 { 16 } else { 10 }).collect();
-    let x = Axis { range: (-0.8, wide + 0.8), ticks: (0..=4).map(|i| f64::from(i) * wide / 4.0).collect(), says: &at_tick, label: format!("{unit} {day}{}", if lasts < 8_000_000_000 { " UTC" } else { "" }) };
+    let x = Axis {
+        range: (-0.8, wide + 0.8),
+        ticks: (0..=4).map(|i| f64::from(i) * wide / 4.0).collect(),
+        says: &at_tick,
+        label: format!("{unit} {day}{}", if lasts < 8_000_000_000 { " UTC" } else { "" }),
+    };
     let none = |_: f64| String::new();
     let y = Axis { range: (0.0, rows.len() as f64), ticks: Vec::new(), says: &none, label: String::new() };
     let svg = page(&head, room, |c, p| {
@@ -145,7 +172,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             let under = if crowded { step / 2.0 + 3.0 } else { step / 2.0 };
             c.line((p.left, y + under), (p.right, y + under), pen(ink::GRID, 1.0));
             let bad = row.worst.is_some_and(|w| w >= Fate::Slowed);
-            c.text((p.left - 10.0, y + LABEL * 0.35), &words::name(name, 26), Words { bold: bad, side: Side::End, ..Words::new(LABEL) });
+            c.text(
+                (p.left - 10.0, y + LABEL * 0.35),
+                &words::name(name, 26),
+                Words { bold: bad, side: Side::End, ..Words::new(LABEL) },
+            );
             for (column, fates) in &row.cells {
                 let Some(worst) = fates.keys().next_back() else { continue };
                 let (x, _) = p.at(*column as f64, 0.0);
@@ -156,7 +187,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
                 if here > 1 {
                     // how many of those that began here have this fate
                     let text = if mixed { format!("{}/{here}", fates[worst]) } else { format!("×{here}") };
-                    c.text((x, y + 17.0), &text, Words { color: ink::QUIET, side: Side::Middle, ..Words::new(10.5) });
+                    c.text(
+                        (x, y + 17.0),
+                        &text,
+                        Words { color: ink::QUIET, side: Side::Middle, ..Words::new(10.5) },
+                    );
                 }
             }
         }

@@ -10,7 +10,8 @@ pub(super) fn ticks(lo: f64, hi: f64, n: f64) -> Vec<f64> {
     }
     let raw = span / n;
     let power = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= raw * 0.999).unwrap_or(raw);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= raw * 0.999).unwrap_or(raw);
     let first = (lo / step - 1e-9).ceil();
     (0..64u32).map(|i| (first + f64::from(i)) * step).take_while(|v| *v <= hi + step * 1e-6).collect()
 }

@@ -26,22 +26,35 @@ struct Named {
 
 #[allow(clippy::cast_precision_loss)] // places on a page
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
-    let mut head = Head { title: "Sequence numbers against time".to_owned(), foot: s.foot(&[]), ..Head::default() };
-    let Some(main) = s.choice.main else { return Drawn::nothing(head, "There is no connection in this capture.") };
+    let mut head =
+        Head { title: "Sequence numbers against time".to_owned(), foot: s.foot(&[]), ..Head::default() };
+    let Some(main) = s.choice.main else {
+        return Drawn::nothing(head, "There is no connection in this capture.");
+    };
     let (name, number_of) = (s.name(main), s.number(main));
-    let Some(t) = s.trace(main) else { return Drawn::nothing(head, "The packets of this connection could not be read again.") };
+    let Some(t) = s.trace(main) else {
+        return Drawn::nothing(head, "The packets of this connection could not be read again.");
+    };
     let finding = capped(s.analysis(), main);
     let d = finding.and_then(|f| f.direction).unwrap_or_else(|| main_direction(s.analysis(), main));
     let way = if d == Direction::ToClient { "from" } else { "to" };
     head.title = format!("Bytes {way} {name} against time ({number_of})");
     head.foot = s.foot(&[s.left_out()]);
     if !t.is_tcp {
-        return Drawn::nothing(head, "QUIC encrypts its packet numbers: there is no sequence to draw. The goodput chart shows this connection.");
+        return Drawn::nothing(
+            head,
+            "QUIC encrypts its packet numbers: there is no sequence to draw. The goodput chart shows this connection.",
+        );
     }
     let data: Vec<&Point> = t.points.iter().filter(|p| p.direction == d && p.len > 0).collect();
-    let Some(first) = t.points.first() else { return Drawn::nothing(head, "No packet of this connection was captured.") };
+    let Some(first) = t.points.first() else {
+        return Drawn::nothing(head, "No packet of this connection was captured.");
+    };
     if data.is_empty() {
-        return Drawn::nothing(head, "No packet with data went this way, so there is no sequence to draw. The ladder shows such a connection packet by packet.");
+        return Drawn::nothing(
+            head,
+            "No packet with data went this way, so there is no sequence to draw. The ladder shows such a connection packet by packet.",
+        );
     }
     let start = first.at;
     let time = |at: Timestamp| at.since(start).secs_f64();
@@ -72,7 +85,10 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         range: (-top * 0.02, top * 1.06),
         ticks: ticks(0.0, top * 1.04, 5.0),
         says: &words::bytes,
-        label: format!("bytes since the start, sent by {}", if d == Direction::ToClient { "the server" } else { "the client" }),
+        label: format!(
+            "bytes since the start, sent by {}",
+            if d == Direction::ToClient { "the server" } else { "the client" }
+        ),
     };
     let right = if line.is_some() { 150.0 } else { 132.0 };
     let room = Room { right, height: 330.0, ..Room::default() };
@@ -103,7 +119,9 @@ fn says(finding: Option<&Finding>, again: u64, data: u64, lost: usize) -> String
     let Some((f, cap)) = finding.and_then(|f| Some((f, f.cap?))) else { return format!("{resent}.") };
     let held = if f.level == Level::Possible { "May be held" } else { "Held" };
     let how = match f.mechanism {
-        _ if is_shared(f) => format!(" together with {}", count(f.connections.len() as u64 - 1, "other connection")),
+        _ if is_shared(f) => {
+            format!(" together with {}", count(f.connections.len() as u64 - 1, "other connection"))
+        }
         Mechanism::Shaped => ": what exceeds the dashed line is delayed".to_owned(),
         Mechanism::Policed => ": what would pass the dashed line is dropped".to_owned(),
         _ => String::new(),
@@ -113,7 +131,13 @@ fn says(finding: Option<&Finding>, again: u64, data: u64, lost: usize) -> String
 
 /// The line that acknowledged data does not cross: the cap's rate in payload bytes, as low as the data lets it be.
 #[allow(clippy::cast_precision_loss)] // places on a page
-fn policer(t: &Trace, d: Direction, data: &[&Point], cap: Cap, time: &dyn Fn(Timestamp) -> f64) -> (f64, f64, String) {
+fn policer(
+    t: &Trace,
+    d: Direction,
+    data: &[&Point],
+    cap: Cap,
+    time: &dyn Fn(Timestamp) -> f64,
+) -> (f64, f64, String) {
     let mean = data.iter().map(|p| f64::from(p.len)).sum::<f64>() / data.len().max(1) as f64;
     let slope = (cap.rate_bps / 8.0 * mean / (mean + HEADERS)).max(1.0);
     let acks = t.points.iter().filter(|p| p.direction == d.reversed());
@@ -215,7 +239,11 @@ fn name_lines(c: &mut Canvas<'_>, p: &Plot, mut named: Vec<Named>) {
         if n.y >= p.top {
             c.line((p.right + 3.0, n.y), (p.right + 9.0, y), pen(n.color, 1.2));
         }
-        c.text((p.right + 12.0, y + LABEL * 0.35), &n.label, Words { color: ink::text(n.color), side: Side::Start, ..Words::new(LABEL) });
+        c.text(
+            (p.right + 12.0, y + LABEL * 0.35),
+            &n.label,
+            Words { color: ink::text(n.color), side: Side::Start, ..Words::new(LABEL) },
+        );
     }
 }
 
@@ -261,7 +289,11 @@ impl Marks {
         } else {
             format!(" Forged packets are marked: frames {}.", frames.join(", "))
         };
-        format!("{} segments sent again and {} lost ones are marked.{forged}", self.again.len(), self.lost.len())
+        format!(
+            "{} segments sent again and {} lost ones are marked.{forged}",
+            self.again.len(),
+            self.lost.len()
+        )
     }
 
     fn draw(&self, c: &mut Canvas<'_>, p: &Plot, time: &dyn Fn(Timestamp) -> f64) {

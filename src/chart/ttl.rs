@@ -12,7 +12,9 @@ use crate::trace::Point;
 #[allow(clippy::cast_precision_loss)] // places on a page
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let mut head = Head { title: "TTL against time".to_owned(), foot: s.foot(&[]), ..Head::default() };
-    let Some(main) = s.choice.main else { return Drawn::nothing(head, "There is no connection in this capture.") };
+    let Some(main) = s.choice.main else {
+        return Drawn::nothing(head, "There is no connection in this capture.");
+    };
     let places: Vec<usize> = s.traces.iter().map(|t| t.place).collect();
     let points: Vec<&Point> = s.traces.iter().flat_map(|t| &t.points).collect();
     let v6 = s.analysis().ends(main).is_some_and(|(c, _)| c.addr.is_ipv6());
@@ -40,13 +42,23 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     };
     let (client, server) = (usual(Direction::ToServer), usual(Direction::ToClient));
     let whose = |t: Option<u8>, d| t.map(|t| format!("packets of {} have {t}", s.sender(main, d)));
-    let usual_words: Vec<String> =
-        whose(client, Direction::ToServer).into_iter().chain(if places.len() > 1 { server.map(|t| format!("packets of the servers have {t}")) } else { whose(server, Direction::ToClient) }).collect();
+    let usual_words: Vec<String> = whose(client, Direction::ToServer)
+        .into_iter()
+        .chain(if places.len() > 1 {
+            server.map(|t| format!("packets of the servers have {t}"))
+        } else {
+            whose(server, Direction::ToClient)
+        })
+        .collect();
     let odd_words = match (odd.first(), level) {
         (Some(first), Some(level)) => {
             let n = odd.len();
             let packets = if n == 1 { "the".to_owned() } else { format!("the {n}") };
-            let have = if odd.iter().all(|p| p.ttl == first.ttl) { first.ttl.to_string() } else { "others".to_owned() };
+            let have = if odd.iter().all(|p| p.ttl == first.ttl) {
+                first.ttl.to_string()
+            } else {
+                "others".to_owned()
+            };
             let plural = if n == 1 { "reset has" } else { "resets have" };
             format!("; {packets} {} {plural} {have}", forged_words(level))
         }
@@ -64,8 +76,10 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     if let Some(level) = level {
         head.key.push((Mark::Diamond, ink::VERMILLION, format!("{} packet", forged_words(level))));
     }
-    let frames: Vec<String> = odd.iter().take(20).map(|p| format!("{} ({what} {})", p.frame, p.ttl)).collect();
-    let listed = if frames.is_empty() { String::new() } else { format!(" Forged: frames {}.", frames.join(", ")) };
+    let frames: Vec<String> =
+        odd.iter().take(20).map(|p| format!("{} ({what} {})", p.frame, p.ttl)).collect();
+    let listed =
+        if frames.is_empty() { String::new() } else { format!(" Forged: frames {}.", frames.join(", ")) };
     let description = format!(
         "{} {} packets over {} seconds from {}.{listed}",
         head.says,
@@ -82,12 +96,18 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         says: &number,
         label: format!("seconds after {}", utc(start)),
     };
-    let y = Axis { range, ticks: y_ticks, says: &number, label: if v6 { "hop limit on arrival" } else { "TTL on arrival (hops left)" }.to_owned() };
+    let y = Axis {
+        range,
+        ticks: y_ticks,
+        says: &number,
+        label: if v6 { "hop limit on arrival" } else { "TTL on arrival (hops left)" }.to_owned(),
+    };
     let svg = page(&head, Room { left: 60.0, right: 124.0, height: 290.0, ..Room::default() }, |c, p| {
         p.axes(c, &x, &y);
-        for (d, mark, color, r) in
-            [(Direction::ToServer, Mark::Ring, ink::BLUE, 3.4), (Direction::ToClient, Mark::Square, ink::GREEN, 3.6)]
-        {
+        for (d, mark, color, r) in [
+            (Direction::ToServer, Mark::Ring, ink::BLUE, 3.4),
+            (Direction::ToClient, Mark::Square, ink::GREEN, 3.6),
+        ] {
             let of = points.iter().filter(|q| q.direction == d && !claims.contains_key(&q.frame));
             for place in sparse(of.map(|q| p.at(time(q.at), f64::from(q.ttl))), 2.5) {
                 c.mark(mark, place, r, color);
@@ -103,14 +123,27 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             c.mark(Mark::Diamond, p.at(time(q.at), f64::from(q.ttl)), 6.5, ink::VERMILLION);
         }
         if let (Some(first), Some(level)) = (odd.first(), level) {
-            named.push((p.at(0.0, f64::from(first.ttl)).1, format!("{}: {}", forged_words(level), first.ttl), ink::VERMILLION));
+            named.push((
+                p.at(0.0, f64::from(first.ttl)).1,
+                format!("{}: {}", forged_words(level), first.ttl),
+                ink::VERMILLION,
+            ));
         }
         let mut places: Vec<f64> = named.iter().map(|n| n.0).collect();
         spread(&mut places, LABEL + 4.0, p.top, p.bottom);
         for ((from, label, color), y) in named.iter().zip(places) {
             c.line((p.right + 2.0, *from), (p.right + 8.0, y), pen(*color, 1.2));
             let bold = *color == ink::VERMILLION;
-            c.text((p.right + 10.0, y + LABEL * 0.35), label, Words { bold, color: ink::text(*color), side: Side::Start, ..Words::new(if bold { LABEL - 1.5 } else { LABEL }) });
+            c.text(
+                (p.right + 10.0, y + LABEL * 0.35),
+                label,
+                Words {
+                    bold,
+                    color: ink::text(*color),
+                    side: Side::Start,
+                    ..Words::new(if bold { LABEL - 1.5 } else { LABEL })
+                },
+            );
         }
     });
     Drawn { head, description, svg, is_empty: false }

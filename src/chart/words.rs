@@ -76,7 +76,8 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let half = most.saturating_sub(1) / 2;
-    let (head, tail): (String, String) = (text.chars().take(half).collect(), text.chars().skip(n - half).collect());
+    let (head, tail): (String, String) =
+        (text.chars().take(half).collect(), text.chars().skip(n - half).collect());
     format!("{head}…{tail}")
 }
 

@@ -38,7 +38,9 @@ pub(super) fn run(args: &Chart, out: &mut dyn Write, err: &mut dyn Write) -> Res
         settings: Settings::default(),
     };
     let done = reading.run(err);
-    let Some(capture) = done.captures.first() else { return Ok(Exit::of(&done.captures, done.failed, false)) };
+    let Some(capture) = done.captures.first() else {
+        return Ok(Exit::of(&done.captures, done.failed, false));
+    };
     let asked = match (args.stream, &args.name) {
         (Some(stream), _) => Asked::Stream(stream),
         (None, Some(name)) => Asked::Name(lower(std::slice::from_ref(name)).remove(0)),

@@ -38,7 +38,12 @@ fn find(traces: &[Trace], place: usize) -> Option<&Trace> {
 }
 
 /// The packets of some connections, from a second reading.
-pub(super) fn read_again(path: &Path, capture: &Capture, places: &[usize], err: &mut dyn Write) -> Vec<Trace> {
+pub(super) fn read_again(
+    path: &Path,
+    capture: &Capture,
+    places: &[usize],
+    err: &mut dyn Write,
+) -> Vec<Trace> {
     if places.is_empty() || path == Path::new("-") {
         return Vec::new();
     }

@@ -113,7 +113,11 @@ pub fn html(r: &Report<'_>) -> Result<String, String> {
     let title = match &claimed[..] {
         [] => "No interference is claimed".to_owned(),
         [one] => format!("{}: {}", words::shortened(&one.name), words::fate(one)),
-        [first, ..] => format!("Interference with {} and {}", words::shortened(&first.name), count(claimed.len() as u64 - 1, "other name")),
+        [first, ..] => format!(
+            "Interference with {} and {}",
+            words::shortened(&first.name),
+            count(claimed.len() as u64 - 1, "other name")
+        ),
     };
     let files = r.captures.iter().zip(r.pictures).map(|(c, p)| file(c, p, r.addresses)).collect();
     let possible = |c: &Capture| c.analysis.findings.iter().filter(|f| f.level == Level::Possible).count();
@@ -144,20 +148,35 @@ fn short(captures: &[Capture], rows: &[NameRow]) -> Vec<Line> {
     let mut lines: Vec<Line> =
         claimed.take(8).map(|r| Line { class: "bad", mark: "✗", text: r.sentence() + "." }).collect();
     // what is claimed and has no name: caps of whole paths, resets without a hello
-    let caps = captures.iter().flat_map(|c| &c.analysis.findings).filter(|f| f.level >= Level::Likely && f.code.starts_with("CAP") && f.keyed_on.is_none());
+    let caps = captures
+        .iter()
+        .flat_map(|c| &c.analysis.findings)
+        .filter(|f| f.level >= Level::Likely && f.code.starts_with("CAP") && f.keyed_on.is_none());
     let caps = caps.count() as u64;
     if caps > 0 {
-        let text = format!("{} of transfers that were held to a rate; a cap alone is no censorship, as a tariff or a full link look the same.", count(caps, "finding"));
+        let text = format!(
+            "{} of transfers that were held to a rate; a cap alone is no censorship, as a tariff or a full link look the same.",
+            count(caps, "finding")
+        );
         lines.push(Line { class: "note", mark: "•", text });
     }
     if lines.is_empty() {
-        let resets = captures.iter().flat_map(|c| &c.analysis.findings).filter(|f| f.level >= Level::Likely).count() as u64;
+        let resets =
+            captures.iter().flat_map(|c| &c.analysis.findings).filter(|f| f.level >= Level::Likely).count()
+                as u64;
         let text = if resets > 0 {
-            format!("{} that a third party interfered, on connections that show no name.", count(resets, "claim"))
+            format!(
+                "{} that a third party interfered, on connections that show no name.",
+                count(resets, "claim")
+            )
         } else {
             "Nothing in these packets carries the claim that somebody interfered. That is not proof that nobody did: see the limits below.".to_owned()
         };
-        lines.push(Line { class: if resets > 0 { "bad" } else { "good" }, mark: if resets > 0 { "✗" } else { "✓" }, text });
+        lines.push(Line {
+            class: if resets > 0 { "bad" } else { "good" },
+            mark: if resets > 0 { "✗" } else { "✓" },
+            text,
+        });
     }
     let well = rows.iter().filter(|r| !r.is_claimed() && r.ok > 0);
     lines.extend(well.take(4).map(|r| Line { class: "good", mark: "✓", text: capital(&r.sentence()) + "." }));
@@ -170,7 +189,9 @@ fn capital(text: &str) -> String {
 }
 
 fn verdicts(captures: &[Capture]) -> String {
-    let of = |v: Verdict| captures.iter().flat_map(|c| &c.analysis.verdicts).filter(|(w, _)| *w == v).count() as u64;
+    let of = |v: Verdict| {
+        captures.iter().flat_map(|c| &c.analysis.verdicts).filter(|(w, _)| *w == v).count() as u64
+    };
     let [bad, open, clean] = [Verdict::Interfered, Verdict::Inconclusive, Verdict::Clean].map(of);
     format!(
         "{}: {} interfered with, {} inconclusive, {} clean.",
@@ -204,7 +225,12 @@ fn name(row: &NameRow) -> Name {
 fn file<'a>(c: &'a Capture, pictures: &'a [(Kind, Picture)], addresses: bool) -> File<'a> {
     let counts = &c.analysis.counts;
     let links: Vec<String> = counts.link_types.iter().map(ToString::to_string).collect();
-    let mut facts = vec![format!("{}, {} on the wire, {}", count(counts.frames, "packet"), bytes(counts.wire_bytes), links.join(" and "))];
+    let mut facts = vec![format!(
+        "{}, {} on the wire, {}",
+        count(counts.frames, "packet"),
+        bytes(counts.wire_bytes),
+        links.join(" and ")
+    )];
     if let (Some(from), Some(to)) = (counts.earliest, counts.last) {
         facts.push(format!("{} from {from}", to.since(from)));
     }
