@@ -99,6 +99,13 @@ fn best(kind: Kind, a: &Analysis, among: &[usize]) -> (Option<usize>, String) {
     {
         return (Some(place), "the first with a finding".to_owned());
     }
+    // without a cap, the line of a connection that a forged packet ended tells more than that of any other
+    let mut reset = a.findings.iter().filter(|f| !f.frames.is_empty() && !f.mechanism.is_of_dns());
+    if kind == Kind::Sequence
+        && let Some(place) = reset.find_map(|f| heaviest(&mut f.connections.iter().copied()))
+    {
+        return (Some(place), "the heaviest of the first finding with packets of its own".to_owned());
+    }
     let place = heaviest(&mut among.iter().copied());
     (place, if place.is_some() { "the one with the most bytes" } else { "no connection" }.to_owned())
 }

@@ -93,7 +93,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
                 Rung::Skipped(n) => {
                     let text = format!("… {} left out …", crate::report::units::count(*n as u64, "packet"));
                     c.label(
-                        ((left + right) / 2.0, y + 4.0),
+                        (f64::midpoint(left, right), y + 4.0),
                         &text,
                         Words { color: ink::QUIET, side: Side::Middle, ..Words::new(LABEL - 1.0) },
                     );
@@ -116,11 +116,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
                         LABEL - 1.0
                     };
                     let at = if level.is_some() {
-                        ((from + to) / 2.0).max(left + words::width(&text, size, true) / 2.0 + 8.0)
+                        f64::midpoint(from, to).max(left + words::width(&text, size, true) / 2.0 + 8.0)
                     } else if third {
-                        ((left + middle) / 2.0).max(left + words::width(&text, size, false) / 2.0 + 8.0)
+                        f64::midpoint(left, middle).max(left + words::width(&text, size, false) / 2.0 + 8.0)
                     } else {
-                        (left + right) / 2.0
+                        f64::midpoint(left, right)
                     };
                     c.label(
                         (at, y - 5.0),

@@ -154,7 +154,7 @@ fn described(svg: &str, name: &str, title: &str, description: &str) -> String {
     }
     let (title, description) = (escaped(title), escaped(description));
     format!(
-        "{open} role=\"img\" aria-labelledby=\"{name}-title {name}-desc\"><title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>{}",
+        "{open} direction=\"ltr\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\"><title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>{}",
         &rest[1..]
     )
 }

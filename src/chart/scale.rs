@@ -32,7 +32,7 @@ pub(super) fn reduced(points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64,
     let mut column: Option<[(f64, f64); 4]> = None;
     for p in points {
         match &mut column {
-            Some([first, low, high, last]) if (first.0 * 2.0).floor() == (p.0 * 2.0).floor() => {
+            Some([first, low, high, last]) if half(first.0) == half(p.0) => {
                 if p.1 < low.1 {
                     *low = p;
                 }
@@ -49,6 +49,13 @@ pub(super) fn reduced(points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64,
     }
     flush(column, &mut out);
     out
+}
+
+/// The half pixel that a place lies in.
+fn half(x: f64) -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // a place on a page
+    let half = (x * 2.0).floor() as i64;
+    half
 }
 
 fn flush(column: Option<[(f64, f64); 4]>, out: &mut Vec<(f64, f64)>) {

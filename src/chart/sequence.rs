@@ -311,7 +311,7 @@ impl Marks {
             let place = p.inside(time(*at), *y);
             c.mark(Mark::Diamond, place, 6.5, ink::VERMILLION);
             if labels < 3 {
-                let side = if place.0 > (p.left + p.right) / 2.0 { Side::End } else { Side::Start };
+                let side = if place.0 > f64::midpoint(p.left, p.right) { Side::End } else { Side::Start };
                 let dx = if side == Side::End { -13.0 } else { 13.0 };
                 let label = format!("{} reset, frame {frame}", forged_words(*level));
                 let y = if place.1 > p.bottom - 20.0 { place.1 - 8.0 } else { place.1 + 5.0 };

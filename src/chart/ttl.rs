@@ -51,14 +51,10 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         })
         .collect();
     let odd_words = match (odd.first(), level) {
-        (Some(first), Some(level)) => {
+        (Some(_), Some(level)) => {
             let n = odd.len();
             let packets = if n == 1 { "the".to_owned() } else { format!("the {n}") };
-            let have = if odd.iter().all(|p| p.ttl == first.ttl) {
-                first.ttl.to_string()
-            } else {
-                "others".to_owned()
-            };
+            let have = values(&odd, " to ");
             let plural = if n == 1 { "reset has" } else { "resets have" };
             format!("; {packets} {} {plural} {have}", forged_words(level))
         }
@@ -125,7 +121,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         if let (Some(first), Some(level)) = (odd.first(), level) {
             named.push((
                 p.at(0.0, f64::from(first.ttl)).1,
-                format!("{}: {}", forged_words(level), first.ttl),
+                format!("{}: {}", forged_words(level), values(&odd, "–")),
                 ink::VERMILLION,
             ));
         }
@@ -147,4 +143,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         }
     });
     Drawn { head, description, svg, is_empty: false }
+}
+
+/// The TTLs of some packets: one, or the least and the most.
+fn values(of: &[&&Point], to: &str) -> String {
+    let least = of.iter().map(|p| p.ttl).min().unwrap_or_default();
+    let most = of.iter().map(|p| p.ttl).max().unwrap_or_default();
+    if least == most { least.to_string() } else { format!("{least}{to}{most}") }
 }

@@ -1,5 +1,7 @@
 //! A finding as the page has it: the claim, what speaks for and against it, and how to check it by hand.
 
+use std::cmp::Ordering;
+
 use crate::analysis::Analysis;
 use crate::detect::{Finding, registry};
 use crate::report::says::{prior, says};
@@ -52,8 +54,13 @@ fn article(number: usize, f: &Finding, a: &Analysis, addresses: bool) -> Article
         let at = if list.is_empty() { String::new() } else { frames(&list) };
         (signed(e.log_odds), e.claim.clone(), at, e.source)
     };
-    for (side, positive) in [("for", true), ("against", false)] {
-        for e in f.evidence.iter().filter(|e| (e.log_odds > 0.0) == positive) {
+    let side_of = |v: f64| match v.total_cmp(&0.0) {
+        Ordering::Greater => "for",
+        Ordering::Less => "against",
+        Ordering::Equal => "neutral",
+    };
+    for side in ["for", "against", "neutral"] {
+        for e in f.evidence.iter().filter(|e| side_of(e.log_odds) == side) {
             let (weight, claim, frames, source) = evidence(e);
             rows.push(Row { side, weight, claim, frames, source });
         }

@@ -74,7 +74,7 @@ struct Line {
 }
 
 struct Name {
-    name: String,
+    text: String,
     connections: u64,
     ok: u64,
     reset: u64,
@@ -211,7 +211,7 @@ fn comments(captures: &[Capture]) -> Vec<String> {
 
 fn name(row: &NameRow) -> Name {
     Name {
-        name: Untrusted(&row.name).to_string(),
+        text: Untrusted(&row.name).to_string(),
         connections: row.connections,
         ok: row.ok,
         reset: row.reset,
