@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Kind;
 use crate::analysis::Analysis;
 use crate::base::Direction;
-use crate::detect::{Finding, Level, weights};
+use crate::detect::{Finding, Level, Mechanism, weights};
 use crate::trace::that_matter;
 
 /// What the user asked for.
@@ -75,7 +75,7 @@ pub fn choose(kind: Kind, a: &Analysis, asked: &Asked) -> Result<Choice, String>
 fn best(kind: Kind, a: &Analysis, among: &[usize]) -> (Option<usize>, String) {
     let fits = |f: &&Finding| match kind {
         Kind::Sequence | Kind::Goodput | Kind::Rtt => f.cap.is_some(),
-        Kind::Ttl => f.code.starts_with("RST") && !f.frames.is_empty(),
+        Kind::Ttl => names_forged(f),
         _ => f.cap.is_none() && !f.connections.is_empty(),
     };
     let heaviest = |of: &mut dyn Iterator<Item = usize>| {
@@ -152,14 +152,40 @@ pub(super) fn main_direction(a: &Analysis, place: usize) -> Direction {
     if up > down { Direction::ToServer } else { Direction::ToClient }
 }
 
-/// The packets that findings about some connections take for forged, with the level of that claim.
-pub(super) fn forged(a: &Analysis, places: &[usize]) -> BTreeMap<u64, Level> {
+/// What a finding says of a packet: that no end sent it, or not as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Claim {
+    level: Level,
+    mechanism: Mechanism,
+}
+
+impl Claim {
+    /// The claim in a word or two.
+    pub(super) const fn words(self) -> &'static str {
+        match (self.mechanism, self.level) {
+            (Mechanism::RewrittenInPath, Level::Possible) => "perhaps rewritten",
+            (Mechanism::RewrittenInPath, _) => "rewritten",
+            (_, Level::Possible) => "perhaps forged",
+            _ => "forged",
+        }
+    }
+}
+
+/// Whether a finding names packets that no end sent.
+pub(super) fn names_forged(f: &Finding) -> bool {
+    let forged = matches!(f.mechanism, Mechanism::Injected | Mechanism::RewrittenInPath | Mechanism::Forged);
+    forged && !f.frames.is_empty()
+}
+
+/// The packets that findings about some connections take for forged, with that claim.
+pub(super) fn forged(a: &Analysis, places: &[usize]) -> BTreeMap<u64, Claim> {
     let mut frames = BTreeMap::new();
-    for f in a.findings.iter().filter(|f| f.code.starts_with("RST")) {
+    for f in a.findings.iter().filter(|f| names_forged(f)) {
         if places.iter().any(|p| f.concerns(*p)) {
+            let claim = Claim { level: f.level, mechanism: f.mechanism };
             for frame in &f.frames {
-                let level = frames.entry(*frame).or_insert(f.level);
-                *level = (*level).max(f.level);
+                let here = frames.entry(*frame).or_insert(claim);
+                *here = claim.max(*here);
             }
         }
     }

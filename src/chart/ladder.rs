@@ -1,12 +1,11 @@
 //! One handshake as a ladder: who sent what to whom, in order, with the packets of a third party on a line of their own.
 
 use super::canvas::{Canvas, Mark, Side, Words, ink, pen};
-use super::choose::forged;
+use super::choose::{Claim, forged};
 use super::plot::{Head, LABEL, Plot, Room, WIDTH, page};
 use super::words::{self, utc};
-use super::{Drawn, Subject, forged_words};
+use super::{Drawn, Subject};
 use crate::base::{Direction, Span};
-use crate::detect::Level;
 use crate::flow::half::Arrival;
 use crate::report::units::bytes;
 use crate::trace::{Point, Trace};
@@ -18,7 +17,7 @@ const STEP: f64 = 33.0;
 
 /// A rung: a packet, or packets that are left out.
 enum Rung<'a> {
-    Packet(&'a Point, Option<Level>),
+    Packet(&'a Point, Option<Claim>),
     Skipped(usize),
 }
 
@@ -62,7 +61,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         Some(p.frame) == hello
             || t.is_tcp && p.direction == Direction::ToServer && p.len > 0 && Some(p.seq) == said
     };
-    let label = |p: &Point, level: Option<Level>| packet_words(s, main, p, level, is_hello(p), t.is_tcp);
+    let label = |p: &Point, level: Option<Claim>| packet_words(s, main, p, level, is_hello(p), t.is_tcp);
     let told: Vec<String> = rungs
         .iter()
         .map(|r| match r {
@@ -147,7 +146,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
 }
 
 /// The packets about the telling ones: the beginning, what findings name, and the end.
-fn rungs<'a>(t: &'a Trace, claim: &dyn Fn(u64) -> Option<Level>) -> Vec<Rung<'a>> {
+fn rungs<'a>(t: &'a Trace, claim: &dyn Fn(u64) -> Option<Claim>) -> Vec<Rung<'a>> {
     let n = t.points.len();
     let mut keep = vec![n <= ROWS; n];
     if n > ROWS {
@@ -197,7 +196,7 @@ fn packet_words(
     s: &Subject<'_>,
     main: usize,
     p: &Point,
-    level: Option<Level>,
+    level: Option<Claim>,
     is_hello: bool,
     is_tcp: bool,
 ) -> String {
@@ -221,7 +220,7 @@ fn packet_words(
         _ => "",
     };
     match level {
-        Some(level) => format!("{}: {flags}, TTL {}", forged_words(level), p.ttl),
+        Some(level) => format!("{}: {flags}, TTL {}", level.words(), p.ttl),
         None if p.flags.has(Flags::RST) => format!("{flags}, TTL {}", p.ttl),
         None => format!("{flags}{again}"),
     }

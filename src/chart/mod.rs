@@ -18,19 +18,20 @@ mod png;
 mod rtt;
 mod scale;
 mod sequence;
+mod telling;
 mod ttl;
 mod words;
 
 use crate::analysis::Analysis;
 use crate::base::Direction;
 use crate::base::text::Own;
-use crate::detect::Level;
 use crate::report::Capture;
 use crate::trace::Trace;
 
 pub use choose::{Asked, Choice, choose};
 pub use ends::Ends;
 pub use png::png;
+pub use telling::telling;
 
 use plot::Head;
 
@@ -238,13 +239,5 @@ impl<'a> Subject<'a> {
             (n, false) => format!("{} ordinary packets left out", crate::report::units::thousands(n)),
             (_, true) => "the file is not the one that was analysed: packets are missing".to_owned(),
         }
-    }
-}
-
-/// How sure a claim about forged packets is, as a chart says it.
-const fn forged_words(level: Level) -> &'static str {
-    match level {
-        Level::Possible => "perhaps forged",
-        Level::Likely | Level::Confirmed => "forged",
     }
 }

@@ -24,11 +24,13 @@ enum Fate {
     Inconclusive,
     Slowed,
     Silenced,
+    Forged,
     Reset,
 }
 
 impl Fate {
-    const ALL: [Self; 5] = [Self::Reset, Self::Silenced, Self::Slowed, Self::Inconclusive, Self::Clean];
+    const ALL: [Self; 6] =
+        [Self::Reset, Self::Forged, Self::Silenced, Self::Slowed, Self::Inconclusive, Self::Clean];
 
     const fn look(self) -> (Mark, plotters::style::RGBColor, &'static str) {
         match self {
@@ -36,6 +38,7 @@ impl Fate {
             Self::Inconclusive => (Mark::Query, ink::QUIET, "inconclusive"),
             Self::Slowed => (Mark::Triangle, ink::ORANGE, "slowed"),
             Self::Silenced => (Mark::Square, ink::PURPLE, "cut off"),
+            Self::Forged => (Mark::Diamond, ink::SKY, "answered or changed by a third party"),
             Self::Reset => (Mark::Cross, ink::VERMILLION, "reset by a third party"),
         }
     }
@@ -49,6 +52,8 @@ fn fates(a: &Analysis) -> Vec<Fate> {
         let fate = match f.mechanism {
             Mechanism::Injected | Mechanism::RewrittenInPath | Mechanism::Reset => Fate::Reset,
             Mechanism::Throttled => Fate::Slowed,
+            Mechanism::Forged | Mechanism::Tampered => Fate::Forged,
+            _ if f.mechanism.is_of_dns() => continue, // said of answers, not of what followed them
             Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => continue,
             _ => Fate::Silenced,
         };

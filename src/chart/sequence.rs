@@ -2,17 +2,18 @@
 //! window reached, what was sent again, lost or forged, and the line that a policer lets nothing pass.
 
 use super::canvas::{Canvas, Mark, Side, Words, ink, pen};
-use super::choose::{capped, forged, is_shared, main_direction};
+use super::choose::{Claim, capped, forged, is_shared, main_direction};
 use super::losses::lost;
 use super::plot::{Axis, Head, LABEL, Plot, Room, page};
 use super::scale::{reduced, sparse, spread, ticks};
 use super::words::{self, number, utc};
-use super::{Drawn, Subject, forged_words};
+use super::{Drawn, Subject};
 use crate::base::{Direction, Timestamp};
 use crate::detect::{Cap, Finding, Level, Mechanism};
 use crate::flow::half::Arrival;
 use crate::report::units::{bits, count};
 use crate::trace::{Point, Trace};
+use crate::wire::tcp::Flags;
 
 /// Headers of a packet with timestamps: what a cap counts and sequence numbers do not.
 const HEADERS: f64 = 52.0;
@@ -251,7 +252,7 @@ fn name_lines(c: &mut Canvas<'_>, p: &Plot, mut named: Vec<Named>) {
 struct Marks {
     again: Vec<(Timestamp, f64)>,
     lost: Vec<(Timestamp, f64)>,
-    forged: Vec<(Timestamp, f64, u64, Level)>,
+    forged: Vec<(Timestamp, f64, &'static str, u64, Claim)>,
 }
 
 impl Marks {
@@ -262,10 +263,11 @@ impl Marks {
         let claims = forged(s.analysis(), &[t.place]);
         let of_claims = t.points.iter().filter_map(|p| Some((p, *claims.get(&p.frame)?)));
         let height = |p: &Point| if p.direction == d { p.seq } else { p.ack.unwrap_or(0) } as f64;
+        let what = |p: &Point| if p.flags.has(Flags::RST) { "reset" } else { "packet" };
         Self {
             again: again.map(|p| (p.at, middle(p))).collect(),
             lost: lost(t, d),
-            forged: of_claims.map(|(p, level)| (p.at, height(p), p.frame, level)).collect(),
+            forged: of_claims.map(|(p, level)| (p.at, height(p), what(p), p.frame, level)).collect(),
         }
     }
 
@@ -277,13 +279,13 @@ impl Marks {
         if !self.lost.is_empty() {
             head.key.push((Mark::Cross, ink::VERMILLION, "lost".to_owned()));
         }
-        if let Some((.., level)) = self.forged.first() {
-            head.key.push((Mark::Diamond, ink::VERMILLION, format!("{} reset", forged_words(*level))));
+        if let Some((_, _, what, _, level)) = self.forged.first() {
+            head.key.push((Mark::Diamond, ink::VERMILLION, format!("{} {what}", level.words())));
         }
     }
 
     fn words(&self) -> String {
-        let frames: Vec<String> = self.forged.iter().map(|(_, _, f, _)| f.to_string()).take(10).collect();
+        let frames: Vec<String> = self.forged.iter().map(|(.., f, _)| f.to_string()).take(10).collect();
         let forged = if frames.is_empty() {
             String::new()
         } else {
@@ -307,13 +309,13 @@ impl Marks {
             c.mark(Mark::Cross, place, 3.8, ink::VERMILLION);
         }
         let mut labels = 0;
-        for (at, y, frame, level) in &self.forged {
+        for (at, y, what, frame, level) in &self.forged {
             let place = p.inside(time(*at), *y);
             c.mark(Mark::Diamond, place, 6.5, ink::VERMILLION);
             if labels < 3 {
                 let side = if place.0 > f64::midpoint(p.left, p.right) { Side::End } else { Side::Start };
                 let dx = if side == Side::End { -13.0 } else { 13.0 };
-                let label = format!("{} reset, frame {frame}", forged_words(*level));
+                let label = format!("{} {what}, frame {frame}", level.words());
                 let y = if place.1 > p.bottom - 20.0 { place.1 - 8.0 } else { place.1 + 5.0 };
                 c.label((place.0 + dx, y), &label, Words { bold: true, side, ..Words::new(LABEL) });
                 labels += 1;

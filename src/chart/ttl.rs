@@ -5,9 +5,10 @@ use super::choose::forged;
 use super::plot::{Axis, Head, LABEL, Room, page};
 use super::scale::{sparse, spread, ticks};
 use super::words::{number, utc};
-use super::{Drawn, Subject, forged_words};
+use super::{Drawn, Subject};
 use crate::base::{Direction, Timestamp};
 use crate::trace::Point;
+use crate::wire::tcp::Flags;
 
 #[allow(clippy::cast_precision_loss)] // places on a page
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
@@ -55,8 +56,10 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             let n = odd.len();
             let packets = if n == 1 { "the".to_owned() } else { format!("the {n}") };
             let have = values(&odd, " to ");
-            let plural = if n == 1 { "reset has" } else { "resets have" };
-            format!("; {packets} {} {plural} {have}", forged_words(level))
+            let resets = odd.iter().all(|p| p.flags.has(Flags::RST));
+            let what = if resets { "reset" } else { "packet" };
+            let plural = if n == 1 { format!("{what} has") } else { format!("{what}s have") };
+            format!("; {packets} {} {plural} {have}", level.words())
         }
         _ => "; no packet is taken for forged".to_owned(),
     };
@@ -70,7 +73,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         (Mark::Square, ink::GREEN, "packet of the server".to_owned()),
     ];
     if let Some(level) = level {
-        head.key.push((Mark::Diamond, ink::VERMILLION, format!("{} packet", forged_words(level))));
+        head.key.push((Mark::Diamond, ink::VERMILLION, format!("{} packet", level.words())));
     }
     let frames: Vec<String> =
         odd.iter().take(20).map(|p| format!("{} ({what} {})", p.frame, p.ttl)).collect();
@@ -121,7 +124,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         if let (Some(first), Some(level)) = (odd.first(), level) {
             named.push((
                 p.at(0.0, f64::from(first.ttl)).1,
-                format!("{}: {}", forged_words(level), values(&odd, "–")),
+                format!("{}: {}", level.words(), values(&odd, "–")),
                 ink::VERMILLION,
             ));
         }

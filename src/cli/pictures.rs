@@ -6,7 +6,6 @@ use std::path::Path;
 use crate::base::text::Own;
 use crate::capture;
 use crate::chart::{self, Asked, Choice, Ends, Kind, Picture, Subject};
-use crate::page::telling;
 use crate::report::Capture;
 use crate::trace::{Trace, trace};
 
@@ -21,7 +20,7 @@ pub(super) fn pictures(
 ) -> Vec<(Kind, Picture)> {
     let a = &capture.analysis;
     let choices: Vec<Choice> =
-        telling(a).into_iter().filter_map(|kind| chart::choose(kind, a, &Asked::Best).ok()).collect();
+        chart::telling(a).into_iter().filter_map(|kind| chart::choose(kind, a, &Asked::Best).ok()).collect();
     let places: Vec<usize> = choices.iter().flat_map(|c| c.places.iter().copied()).collect();
     let traces = read_again(path, capture, &places, err);
     let ends = Ends::new(a, addresses);

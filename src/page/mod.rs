@@ -5,7 +5,6 @@
 //! escapes all text; only charts go in as they are, and those are of our own making.
 
 mod finding;
-mod kinds;
 mod words;
 
 use std::collections::BTreeMap;
@@ -19,8 +18,6 @@ use crate::report::Capture;
 use crate::report::names::{self, NameRow};
 use crate::report::quality::notes;
 use crate::report::units::{bytes, count, thousands};
-
-pub use kinds::telling;
 
 use finding::{Article, articles};
 use words::{GLOSSARY, METHOD, NEVER_SHOWN};
@@ -80,6 +77,7 @@ struct Name {
     reset: u64,
     dropped: u64,
     slowed: u64,
+    forged: u64,
     inconclusive: u64,
     conclusion: String,
 }
@@ -217,6 +215,7 @@ fn name(row: &NameRow) -> Name {
         reset: row.reset,
         dropped: row.dropped,
         slowed: row.slowed,
+        forged: row.forged + row.tampered + row.dns_forged,
         inconclusive: row.inconclusive,
         conclusion: row.conclusion().replace('_', " "),
     }

@@ -16,6 +16,8 @@ pub(super) fn fate(row: &NameRow) -> &'static str {
         "reset" => "connections were reset by a third party",
         "dropped" => "connections were cut off in silence",
         "slowed" => "connections were slowed",
+        "forged" => "answers were forged",
+        "tampered" => "connections were changed on the way",
         "dns_forged" => "DNS answers were forged",
         _ => "interference",
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::Kind;
+use super::choose::names_forged;
 use crate::analysis::Analysis;
-use crate::chart::Kind;
 use crate::detect::Mechanism;
 
 /// The kinds of charts that a report of this capture has, in the order in which they are read.
@@ -18,7 +19,7 @@ pub fn telling(a: &Analysis) -> Vec<Kind> {
     if has(&|f| f.cap.is_none() && !f.connections.is_empty()) {
         kinds.push(Kind::Ladder);
     }
-    if has(&|f| f.code.starts_with("RST") && !f.frames.is_empty()) {
+    if has(&names_forged) {
         kinds.push(Kind::Ttl);
     }
     if capped {
