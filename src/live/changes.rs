@@ -73,7 +73,8 @@ impl Changes {
 
 /// What names a finding from one analysis to the next: its rule, what happened, and the first of its connections.
 pub fn key(f: &Finding, a: &Analysis) -> String {
-    let first = f.connections.iter().filter_map(|c| first_frame(a, *c)).min().unwrap_or(0);
+    let first = f.connections.iter().filter_map(|c| first_frame(a, *c)).min();
+    let first = first.or(f.frames.first().copied()).unwrap_or(0); // what DNS did has no connection
     format!("{}:{}:{first}", f.code, f.mechanism.name())
 }
 

@@ -198,6 +198,7 @@ struct JsonName<'a> {
     dropped: u64,
     slowed: u64,
     inconclusive: u64,
+    dns_forged: u64,
     control: &'a [String],
     p_value: Option<f64>,
     conclusion: &'static str,
@@ -498,7 +499,8 @@ pub(super) fn json_finding<'a>(
     c: &'a Capture,
     f: &'a Finding,
 ) -> JsonFinding<'a> {
-    let of_tcp = c.analysis.connections.get(f.connections[0]).map(|t| t.sni.as_deref());
+    let first = f.connections.first().filter(|_| f.name.is_none());
+    let of_tcp = first.and_then(|n| c.analysis.connections.get(*n)).map(|t| t.sni.as_deref());
     let rule = registry::find(f.code);
     JsonFinding {
         id: ids.finding(n, i),
@@ -510,7 +512,7 @@ pub(super) fn json_finding<'a>(
         family: f.family.as_deref(),
         looks_like: f.looks_like.as_deref(),
         connections: f.connections.iter().map(|i| ids.connection(n, *i)).collect(),
-        sni: of_tcp.unwrap_or_else(|| c.analysis.name(f.connections[0])),
+        sni: of_tcp.unwrap_or_else(|| c.analysis.name_of(f)),
         trigger: f.trigger.map(Trigger::name),
         keyed_on: f.keyed_on.map(KeyedOn::name),
         direction: f.direction.map(Direction::name),
@@ -552,6 +554,7 @@ fn json_name(row: &NameRow) -> JsonName<'_> {
         dropped: row.dropped,
         slowed: row.slowed,
         inconclusive: row.inconclusive,
+        dns_forged: row.dns_forged,
         control: &row.control,
         p_value: row.p_value,
         conclusion: row.conclusion(),

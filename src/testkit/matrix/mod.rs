@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::path::boxes::What;
 use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
 use super::path::line::Run;
-use super::path::scenario::{self, Class, Element, On, Scenario};
+use super::path::scenario::{self, Answer, Class, Element, On, Scenario};
 use super::path::world::play;
 use crate::analysis::{Analysis, Settings};
 use crate::detect::registry::{self, RULES};
@@ -246,6 +246,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     let looks_at_names = |place: &usize| {
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
+            Some(Element::DnsForger(f)) => &f.target,
             Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
@@ -260,7 +261,9 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
     }
-    let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
+    let positive = |c: &&scenario::Covers| {
+        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
+    };
     Some(match entry.scenario.covers.iter().find(positive)?.rule.as_str() {
         "SNI001" => ("SNI001", &["hello_dropped"]),
         // where the acknowledgment is lost with the answer, the client sees the one and not the other
@@ -268,6 +271,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
         "SNI006" => ("SNI006", &["throttled"]),
+        "DNS001" => ("DNS001", &["dns_forged"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
     })
@@ -292,11 +296,24 @@ fn outcomes(
         .filter(|(_, (client, server))| *client == port || *server == port)
         .map(|(n, _)| n)
         .collect();
-    let findings: Vec<&Finding> =
-        analysis.findings.iter().filter(|f| f.connections.iter().any(|c| here.contains(c))).collect();
+    // an answer of DNS is no connection: its frames tell whose it is
+    let mine = |frame: &u64| truth.frames.iter().any(|t| t.frame == *frame && t.port == port);
+    let findings: Vec<&Finding> = analysis
+        .findings
+        .iter()
+        .filter(|f| {
+            f.connections.iter().any(|c| here.contains(c))
+                || f.mechanism.is_of_dns() && f.frames.iter().any(mine)
+        })
+        .collect();
     // what is done because of a name can be told where the capture shows the name
-    let named = here.iter().any(|n| analysis.name(*n).is_some());
-    let expected = expected(entry, truth, port, c, named);
+    let asked = analysis.udp.dns.rows.iter().any(|t| t.client.port == port);
+    let named = asked || here.iter().any(|n| analysis.name(*n).is_some());
+    let mut expected = expected(entry, truth, port, c, named);
+    let denies = |addr| entry.scenario.server.iter().any(|s| s.address == addr && s.answer == Answer::Refuse);
+    if analysis.udp.dns.rows.iter().any(|t| t.client.port == port && denies(t.resolver.addr)) {
+        expected.push(("DNS002", &["dns_denied"]));
+    }
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();
     let outcome = |rule, class, said, f: Option<&Finding>| {
