@@ -92,17 +92,14 @@ impl Watch {
         let wall = r.wall.since(before.wall);
         let awake = minus(r.awake, before.awake);
         let mut steps = Vec::new();
-        match (r.with_sleep, before.with_sleep) {
-            (Some(now), Some(then)) => {
-                let passed = minus(now, then);
-                let (slept, set) = (minus(passed, awake), minus(wall, passed));
-                steps.extend((slept >= LEAST_STEP).then_some(Step::Slept(slept)));
-                steps.extend((set.abs() >= LEAST_STEP).then_some(Step::Set(set)));
-            }
-            _ => {
-                let jump = minus(wall, awake);
-                steps.extend((jump.abs() >= LEAST_STEP).then_some(Step::Jumped(jump)));
-            }
+        if let (Some(now), Some(then)) = (r.with_sleep, before.with_sleep) {
+            let passed = minus(now, then);
+            let (slept, set) = (minus(passed, awake), minus(wall, passed));
+            steps.extend((slept >= LEAST_STEP).then_some(Step::Slept(slept)));
+            steps.extend((set.abs() >= LEAST_STEP).then_some(Step::Set(set)));
+        } else {
+            let jump = minus(wall, awake);
+            steps.extend((jump.abs() >= LEAST_STEP).then_some(Step::Jumped(jump)));
         }
         steps
     }

@@ -65,7 +65,7 @@ impl Lines {
             match self.style {
                 Style::Ndjson => json_live::write_withdrawn(Withdrawn { key, seen_ns: seen.ns() }, out)?,
                 Style::Text { .. } => {
-                    writeln!(out, "{seen} taken back, as later packets speak against it: {key}")?
+                    writeln!(out, "{seen} taken back, as later packets speak against it: {key}")?;
                 }
             }
         }

@@ -61,7 +61,12 @@ impl Recent {
         let times = self.packets.iter().filter(|p| f.frames.contains(&p.number)).map(|p| p.at);
         let (from, to) = times.fold((f.at, f.at), |(from, to), t| (from.min(t), to.max(t)));
         let near = |p: &&Kept| from.since(p.at) <= AROUND && p.at.since(to) <= AROUND;
-        let of_it: Vec<&Kept> = self.packets.iter().filter(near).filter(|p| p.is_of(&ends) || f.frames.contains(&p.number)).collect();
+        let of_it: Vec<&Kept> = self
+            .packets
+            .iter()
+            .filter(near)
+            .filter(|p| p.is_of(&ends) || f.frames.contains(&p.number))
+            .collect();
         let Some(first) = of_it.first() else {
             return Err(io::Error::other(
                 "its packets are not remembered any more; a recording (-w) has them",

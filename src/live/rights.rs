@@ -1,7 +1,7 @@
 //! Rights that the program gives away once the interface is open.
 //!
-//! CAP_NET_RAW stays with the thread that records, since an interface that went away must be opened again; a ring
-//! written by root keeps CAP_DAC_OVERRIDE, since its later files may lie in another user's folder. All else goes, and
+//! `CAP_NET_RAW` stays with the thread that records, since an interface that went away must be opened again; a ring
+//! written by root keeps `CAP_DAC_OVERRIDE`, since its later files may lie in another user's folder. All else goes, and
 //! no program started from here can get it back. What analyses has none.
 
 /// Which rights a thread keeps.

@@ -51,8 +51,13 @@ impl Trim {
                 u.payload,
                 u.payload_len,
             ),
-            (Payload::Quoted { .. } | Payload::Fragment(_) | Payload::Stopped(_), _) => return Some(all),
-            (Payload::Other("icmp" | "icmpv6"), _) => return Some(all),
+            (
+                Payload::Quoted { .. }
+                | Payload::Fragment(_)
+                | Payload::Stopped(_)
+                | Payload::Other("icmp" | "icmpv6"),
+                _,
+            ) => return Some(all),
             (Payload::Other(_), Some(_)) => return Some(all.min(OTHER)),
             _ => {
                 self.left_out += 1;

@@ -48,8 +48,8 @@ patience_s = 6
 name = "video.twimg.com"
 at_s = 1.5
 count = 2
-every_s = 1
-requests = [{ down = 150000 }]
+every_s = 6
+requests = [{ down = 110000 }]
 patience_s = 8
 
 [[path]]
@@ -72,7 +72,7 @@ way = "to_server"
 [[path]]
 kind = "policer"
 target = { names = ["twimg.com"] }
-rate_bps = 200000
+rate_bps = 150000
 burst = 12000
 
 [[path]]
@@ -169,8 +169,7 @@ fn what_a_box_does_is_said_within_a_second_and_stays_true() {
     }
     assert!(name("x.com")["reset"].as_u64() >= Some(3));
     assert!(name("www.twitter.com")["dropped"].as_u64() >= Some(3));
-    assert!(
-        name("video.twimg.com")["slowed"].as_u64() >= Some(1) || whole.iter().any(|l| l["code"] == "CAP001")
-    );
+    // how sure a policer is depends on how the machine was loaded: what is said at the end is held to `analyze` above
+    assert!(live.iter().any(|l| l.json["code"] == "CAP001" && l.json["sni"] == "video.twimg.com"));
     assert_eq!(name("example.org")["conclusion"], "no_interference_seen");
 }

@@ -3,7 +3,14 @@
 //! Needs root, `ip`, /dev/net/tun and a build with libpcap; says so and does nothing where they are not.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
 
 #[path = "../kernel/hosts.rs"]
 #[allow(dead_code)]

@@ -79,7 +79,7 @@ fn what_is_there_after_a_kill_is_read() {
     let file = folder.path().join("a.pcapng");
     let program = pair.program(&["capture", "-i", "in", "-w", text(&file), "udp"]);
     pair.send(5000, 100, Duration::from_micros(500));
-    std::thread::sleep(Duration::from_millis(1000));
+    std::thread::sleep(Duration::from_secs(1));
     program.signal("-KILL");
     program.end();
     assert_eq!(read(&file).0, all(5000), "all that was sent a second before");

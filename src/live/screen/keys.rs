@@ -68,7 +68,7 @@ fn type_filter(model: &mut Model, key: KeyCode) {
             model.filter.pop();
         }
         KeyCode::Char(c) if model.filter.len() < 64 && c.is_ascii_graphic() => {
-            model.filter.push(c.to_ascii_lowercase())
+            model.filter.push(c.to_ascii_lowercase());
         }
         _ => {}
     }

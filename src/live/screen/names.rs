@@ -1,6 +1,6 @@
 //! How fast the connections of each name go: bytes from one analysis to the next, in capture time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::analysis::Analysis;
 use crate::base::{Direction, Timestamp};
@@ -84,8 +84,8 @@ impl Rate {
 }
 
 /// Payload bytes of each name, both ways.
-fn sums(a: &Analysis) -> HashMap<&str, u64> {
-    let mut sums = HashMap::new();
+fn sums(a: &Analysis) -> BTreeMap<&str, u64> {
+    let mut sums = BTreeMap::new();
     let of_tcp = a
         .connections
         .iter()

@@ -146,15 +146,13 @@ impl Default for Transfers {
 impl Transfers {
     /// Drops the transfers of connections that have no new place, and tells the others theirs.
     pub fn retain(&mut self, new_place: impl Fn(usize) -> Option<usize>) {
-        self.list.retain_mut(|t| match new_place(t.connection) {
-            Some(place) => {
-                t.connection = place;
-                true
-            }
-            None => {
+        self.list.retain_mut(|t| {
+            let Some(place) = new_place(t.connection) else {
                 self.room += t.series.packets.len();
-                false
-            }
+                return false;
+            };
+            t.connection = place;
+            true
         });
     }
 
