@@ -155,7 +155,7 @@ mod tests {
             let mut source = open_reader(Box::new(fed)).unwrap();
             let mut seen = Vec::new();
             while let Some(f) = source.next_frame() {
-                assert_eq!(f.at, Timestamp::from_ns(i64::try_from(f.number).unwrap() * 1));
+                assert_eq!(f.at, Timestamp::from_ns(i64::try_from(f.number).unwrap()));
                 seen.push(f.number);
             }
             seen

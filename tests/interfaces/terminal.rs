@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::hosts;
+use crate::live::scenario;
 use crate::net::alone;
 
 /// A terminal of tmux, with a program in it.
@@ -99,4 +101,40 @@ fn the_screen_shows_what_was_done_and_why() {
         Command::new(env!("CARGO_BIN_EXE_pinchpoint")).arg("analyze").arg(&saved[0]).output().unwrap();
     let again = String::from_utf8(again.stdout).unwrap();
     assert!(again.contains("saved by pinchpoint live"), "{again}");
+}
+
+#[test]
+fn the_screen_follows_real_hosts() {
+    let Some(_alone) = alone() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut terminal = None;
+    hosts::play_watched(91, &scenario(), 7, |namespace| {
+        let program = env!("CARGO_BIN_EXE_pinchpoint");
+        let command = format!("ip netns exec {namespace} {program} live -i {namespace} -w x.pcapng");
+        terminal = Terminal::start(folder.path(), &command);
+        if let Some(t) = &terminal {
+            t.shows("packets analysed");
+        }
+    });
+    let Some(t) = terminal else { return };
+    let screen = t.shows("✗ www.twitter.com");
+    println!("{screen}");
+    for text in
+        ["✗ x.com", "✓ example.org", "dropped: 0 by the kernel, 0 by the interface", "RST001", "SNI001"]
+    {
+        assert!(screen.contains(text), "{text:?} is missing:\n{screen}");
+    }
+    assert!(screen.contains('█') && screen.contains("bit/s"), "rates and sparklines:\n{screen}");
+    t.press(&["q"]);
+    t.shows("ended with 0");
+    let text = t.tmux(&["capture-pane", "-p", "-S", "-300"]);
+    let whole = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
+        .arg("analyze")
+        .arg("x.pcapng")
+        .current_dir(&folder)
+        .output();
+    let whole = String::from_utf8(whole.unwrap().stdout).unwrap();
+    for line in whole.lines().filter(|l| l.contains("connections to")) {
+        assert!(text.contains(line.trim_end()), "{line:?} is missing at the end:\n{text}");
+    }
 }
