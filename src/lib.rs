@@ -11,6 +11,8 @@
 //! 7. `chart` and `page` (feature `charts`) draw pictures and write the page for readers;
 //! 8. [`report`] renders them, and [`cli`] is the program.
 //!
+//! [`live`] records packets, and analyses them as they come.
+//!
 //! [`analysis::analyze`] joins them: the only loop over packets. [`base`] holds the words that all of them use.
 
 pub mod analysis;
@@ -21,6 +23,7 @@ pub mod chart;
 pub mod cli;
 pub mod detect;
 pub mod flow;
+pub mod live;
 pub mod measure;
 #[cfg(feature = "charts")]
 pub mod page;

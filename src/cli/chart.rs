@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Exit;
-use super::args::{Chart, ChartKind, lower};
+use super::args::lower;
 use super::error::Error;
 use super::input::Reading;
+use super::picture_args::{Chart, ChartKind};
 use super::pictures::read_again;
 use super::write::replace;
 use crate::analysis::Settings;

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod args;
+mod capture;
 #[cfg(feature = "charts")]
 mod chart;
 mod error;
@@ -9,6 +10,9 @@ mod exit;
 mod explain;
 mod info;
 mod input;
+mod live;
+#[cfg(feature = "charts")]
+mod picture_args;
 #[cfg(feature = "charts")]
 mod pictures;
 mod progress;
@@ -44,6 +48,8 @@ pub fn run(
         Command::Chart(c) => chart::run(c, out, err),
         #[cfg(feature = "charts")]
         Command::Report(r) => report::run(r, out, err),
+        Command::Capture(c) => capture::run(c, out, err),
+        Command::Live(l) => live::run(l, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

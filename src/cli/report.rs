@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 use super::Exit;
-use super::args::{Report, lower, targets};
+use super::args::{lower, targets};
 use super::error::Error;
 use super::input::Reading;
+use super::picture_args::Report;
 use super::pictures::pictures;
 use super::write::replace;
 use crate::analysis::Settings;
