@@ -31,12 +31,12 @@ pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Re
         }
     }
     to.flush()?;
-    Ok(Exit::of(&done.captures, done.failed, found(args, &done.captures)))
+    Ok(Exit::of(&done.captures, done.failed, found(args.fail_on, &done.captures)))
 }
 
 /// Whether there is a finding at the level that `--fail-on` names, or above.
-fn found(args: &Analyze, captures: &[Capture]) -> bool {
-    let floor = args.fail_on.map(|l| match l {
+pub(super) fn found(fail_on: Option<FailOn>, captures: &[Capture]) -> bool {
+    let floor = fail_on.map(|l| match l {
         FailOn::Possible => Level::Possible,
         FailOn::Likely => Level::Likely,
         FailOn::Confirmed => Level::Confirmed,

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Annotate, err: &mut dyn Write) -> Result<Exit, Error> {
     let copied = write_whole(&args.output, |out| Ok(annotate::copy(&args.file, facts, &comments, keep, out)));
     let copied = match copied {
         Ok(Ok(copied)) => copied,
-        Ok(Err(annotate::Error::Input(e))) => return Err(Error::input(&args.file, &e)),
+        Ok(Err(annotate::Error::Input(e))) => return Err(Error::Input(args.file.clone(), e)),
         Ok(Err(annotate::Error::Output(e))) | Err(e) => return Err(Error::file(&args.output, e)),
     };
     if !args.quiet {

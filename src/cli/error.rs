@@ -1,22 +1,28 @@
 //! Errors that end a command, printed as what, why, and what to do.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Exit;
 use crate::base::text::Own;
+use crate::capture;
+use crate::live::interfaces::Failure;
 
 /// Why a command ended early.
 #[derive(Debug)]
 pub(super) enum Error {
     /// Writing the answer failed.
     Output(io::Error),
-    /// A capture that was read once cannot be read again.
-    Input(String),
-    /// A file cannot be written.
+    /// A file cannot be written, or a folder of tables not be read.
     File(String),
     /// The command line asks for something that is not there.
     Usage(String),
+    /// A capture cannot be opened.
+    Input(PathBuf, capture::Error),
+    /// The interface cannot be recorded from.
+    Interface(Failure),
+    /// The recording cannot be written.
+    Recording(PathBuf, io::Error),
 }
 
 impl From<io::Error> for Error {
@@ -26,11 +32,6 @@ impl From<io::Error> for Error {
 }
 
 impl Error {
-    /// A capture cannot be read again.
-    pub(super) fn input(path: &Path, e: &crate::capture::Error) -> Self {
-        Self::Input(format!("{}: {e}", Own(&path.to_string_lossy())))
-    }
-
     /// A file cannot be written.
     #[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
     pub(super) fn file(path: &Path, e: io::Error) -> Self {
@@ -45,13 +46,36 @@ impl Error {
                 let _ = writeln!(err, "error: the answer could not be written\ncaused by: {e}");
                 Exit::Unreadable
             }
-            Self::Input(what) | Self::File(what) => {
+            Self::File(what) => {
                 let _ = writeln!(err, "error: {what}");
                 Exit::Unreadable
             }
             Self::Usage(what) => {
                 let _ = writeln!(err, "error: {what}");
                 Exit::Usage
+            }
+            Self::Input(path, e) => {
+                let _ = writeln!(err, "error: {}: {e}", Own(&path.to_string_lossy()));
+                Exit::Unreadable
+            }
+            Self::Interface(failure) => {
+                let _ = writeln!(err, "error: {failure}");
+                match failure {
+                    Failure::Permission(_) => Exit::Permission,
+                    Failure::Other(_) | Failure::Down(_) => Exit::Unreadable,
+                    Failure::NoLibpcap | Failure::NoSuch(_) | Failure::Filter(_) => Exit::Usage,
+                }
+            }
+            Self::Recording(path, e) => {
+                let _ = writeln!(err, "error: {} cannot be written: {e}", Own(&path.to_string_lossy()));
+                match e.kind() {
+                    io::ErrorKind::AlreadyExists => {
+                        let _ = writeln!(err, "help: a recording never replaces a file; choose another name");
+                        Exit::Usage
+                    }
+                    io::ErrorKind::PermissionDenied => Exit::Permission,
+                    _ => Exit::Unreadable,
+                }
             }
         }
     }

@@ -3,15 +3,27 @@
 mod analyze;
 mod annotate;
 mod args;
+mod capture;
+#[cfg(feature = "charts")]
+mod chart;
 mod error;
 mod exit;
 mod explain;
 mod info;
 mod input;
+mod live;
 mod out;
+#[cfg(feature = "charts")]
+mod picture_args;
+#[cfg(feature = "charts")]
+mod pictures;
 mod progress;
+#[cfg(feature = "charts")]
+mod report;
 mod style;
 mod summarize;
+#[cfg(feature = "charts")]
+mod write;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -37,6 +49,12 @@ pub fn run(
         Command::Info(i) => info::run(i, out, err),
         Command::Annotate(a) => annotate::run(a, err),
         Command::Summarize(s) => summarize::run(s, out, err),
+        #[cfg(feature = "charts")]
+        Command::Chart(c) => chart::run(c, out, err),
+        #[cfg(feature = "charts")]
+        Command::Report(r) => report::run(r, out, err),
+        Command::Capture(c) => capture::run(c, out, err),
+        Command::Live(l) => live::run(l, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

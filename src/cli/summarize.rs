@@ -26,7 +26,7 @@ pub(super) fn run(args: &Summarize, out: &mut dyn Write, err: &mut dyn Write) ->
         Grouped::Mechanism => By::Mechanism,
     };
     let dir = Own(&args.dir.to_string_lossy()).to_string();
-    let answer = summarize(&args.dir, by).map_err(|e| Error::Input(format!("{dir}: {e}")))?;
+    let answer = summarize(&args.dir, by).map_err(|e| Error::File(format!("{dir}: {e}")))?;
     if answer.unfinished > 0 {
         let n = count(answer.unfinished as u64, "capture");
         let _ = writeln!(err, "note: {n} left out: their tables are not whole; analyse them again");

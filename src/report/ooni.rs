@@ -313,6 +313,7 @@ impl<'a> Seen<'a> {
                 | Mechanism::Freeze
                 | Mechanism::QuicNoReply
                 | Mechanism::QuicDropped => return "interference.timeout",
+                Mechanism::Forged | Mechanism::Tampered => return "interference.tampered",
                 Mechanism::DnsForged => return "interference.dns",
                 // a cap is the path's own unless it depends on the name, and a resolver that denies has no connection
                 Mechanism::DnsDenied

@@ -17,7 +17,7 @@ pub(super) struct Echo {
 
 #[derive(Clone, Copy, Debug)]
 struct Value {
-    value: u32,
+    tsval: u32,
     at: Timestamp,
     /// Whether its packet asks for an answer.
     asks: bool,
@@ -26,13 +26,13 @@ struct Value {
 impl Echo {
     /// Takes the value of a packet, the first time that it is sent.
     pub(super) fn sent(&mut self, value: u32, at: Timestamp, asks: bool) {
-        if self.waiting.back().is_some_and(|v| value.wrapping_sub(v.value).cast_signed() <= 0) {
+        if self.waiting.back().is_some_and(|v| value.wrapping_sub(v.tsval).cast_signed() <= 0) {
             return;
         }
         if self.waiting.len() == WAITING {
             self.waiting.pop_front();
         }
-        self.waiting.push_back(Value { value, at, asks });
+        self.waiting.push_back(Value { tsval: value, at, asks });
     }
 
     /// Takes an echo; gives the round trip where it is one.
@@ -42,7 +42,7 @@ impl Echo {
     pub(super) fn echoed(&mut self, value: u32, at: Timestamp) -> Option<Span> {
         let heard = self.heard.replace(at);
         while let Some(first) = self.waiting.front() {
-            let ahead = value.wrapping_sub(first.value).cast_signed();
+            let ahead = value.wrapping_sub(first.tsval).cast_signed();
             if ahead < 0 {
                 return None;
             }
