@@ -49,13 +49,21 @@ pub(super) struct Plot {
     pub(super) right: f64,
     pub(super) bottom: f64,
     coord: Option<Cartesian2d<RangedCoordf64, RangedCoordf64>>,
+    ranges: [(f64, f64); 2],
+}
+
+/// A value, held to where whole numbers reach: at most ten areas away.
+fn near(v: f64, (from, to): (f64, f64)) -> f64 {
+    let far = (to - from).abs() * 10.0;
+    if v.is_nan() { from } else { v.max(from - far).min(to + far) }
 }
 
 impl Plot {
     /// Where a value lies.
     pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let Some(coord) = &self.coord else { return (self.left, self.top) };
-        let (px, py) = coord.translate(&(x, y));
+        let [xs, ys] = self.ranges;
+        let (px, py) = coord.translate(&(near(x, xs), near(y, ys)));
         (f64::from(px) / f64::from(UNITS), f64::from(py) / f64::from(UNITS))
     }
 
@@ -70,6 +78,7 @@ impl Plot {
         let unit = f64::from(UNITS);
         #[allow(clippy::cast_possible_truncation)] // places on a page
         let px = |v: f64| (v * unit).round() as i32;
+        self.ranges = [x.range, y.range];
         self.coord = Some(Cartesian2d::new(
             RangedCoordf64::from(x.range.0..x.range.1),
             RangedCoordf64::from(y.range.0..y.range.1),
@@ -154,7 +163,14 @@ pub(super) fn page(head: &Head, room: Room, draw: impl FnOnce(&mut Canvas<'_>, &
                 c.text((MARGIN + x + 17.0, y), label, Words::new(LABEL - 1.0));
             }
         }
-        let mut plot = Plot { left: room.left, top, right: WIDTH - room.right, bottom, coord: None };
+        let mut plot = Plot {
+            left: room.left,
+            top,
+            right: WIDTH - room.right,
+            bottom,
+            coord: None,
+            ranges: [(0.0, 1.0); 2],
+        };
         draw(c, &mut plot);
         let mut y = bottom + room.below + 4.0;
         for line in &foot {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::echo::Echo;
 use super::points::{Points, RoundTrips};
-use super::series::Series;
+use super::series::Binning;
 use super::{Point, RoundTrip, Trace};
 use crate::analysis::Analysis;
 use crate::base::endpoint::PerDirection;
@@ -25,7 +25,7 @@ pub(super) struct Follower {
     carried: PerDirection<i64>,
     points: Points,
     round_trips: RoundTrips,
-    series: Series,
+    series: Binning,
 }
 
 impl Follower {
@@ -52,7 +52,7 @@ impl Follower {
             carried: PerDirection::default(),
             points: Points::new(most, usual, telling),
             round_trips: RoundTrips::new(most / 2),
-            series: Series::new(start, lasts),
+            series: Binning::new(start, lasts),
         }
     }
 
@@ -163,7 +163,7 @@ impl Follower {
             thinned,
             round_trips,
             round_trips_thinned,
-            series: self.series,
+            series: self.series.finish(),
             incomplete: reached < self.last_frame,
         }
     }

@@ -1,5 +1,7 @@
 //! What a connection carried, in bins of time: goodput, retransmissions and round trips of each direction.
 
+use std::collections::BTreeMap;
+
 use super::RoundTrip;
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Span, Timestamp};
@@ -69,29 +71,28 @@ pub struct Series {
     pub bins: Vec<Bin>,
 }
 
-impl Series {
+/// A series in the making.
+#[derive(Debug)]
+pub(super) struct Binning {
+    start: Timestamp,
+    width: Span,
+    bins: BTreeMap<i64, PerDirection<Counted>>,
+}
+
+impl Binning {
     /// An empty series of a connection that lasts so long.
     pub(super) fn new(start: Timestamp, lasts: Span) -> Self {
         let lasts = lasts.ns().max(0);
         let width = (lasts / FINE).clamp(100_000_000, 1_000_000_000).max(lasts / MOST_BINS + 1);
         // a round number of tenths of a second, so that a reader can say it
         let width = (width + 99_999_999) / 100_000_000 * 100_000_000;
-        Self { start, width: Span::from_ns(width), bins: Vec::new() }
+        Self { start, width: Span::from_ns(width), bins: BTreeMap::new() }
     }
 
     /// What went one way at a time.
     pub(super) fn at(&mut self, at: Timestamp, direction: Direction) -> &mut Counted {
         let n = at.since(self.start).ns().max(0) / self.width.ns();
-        let start = self.start + Span::from_ns(n.saturating_mul(self.width.ns()));
-        let place = match self.bins.last() {
-            Some(last) if last.start == start => self.bins.len() - 1,
-            Some(last) if last.start > start => self.bins.partition_point(|b| b.start < start),
-            _ => self.bins.len(),
-        };
-        if self.bins.get(place).is_none_or(|b| b.start != start) {
-            self.bins.insert(place, Bin { start, of: PerDirection::default() });
-        }
-        &mut self.bins[place].of[direction]
+        &mut self.bins.entry(n).or_default()[direction]
     }
 
     pub(super) fn round_trip(&mut self, r: &RoundTrip) {
@@ -100,5 +101,12 @@ impl Series {
         bin.sum_ns = bin.sum_ns.saturating_add(r.took.ns());
         bin.rtt_min = Some(bin.rtt_min.map_or(r.took, |m| m.min(r.took)));
         bin.rtt_max = Some(bin.rtt_max.map_or(r.took, |m| m.max(r.took)));
+    }
+
+    pub(super) fn finish(self) -> Series {
+        let Self { start, width, bins } = self;
+        let begins = |n: i64| start + Span::from_ns(n.saturating_mul(width.ns()));
+        let bins = bins.into_iter().map(|(n, of)| Bin { start: begins(n), of }).collect();
+        Series { start, width, bins }
     }
 }

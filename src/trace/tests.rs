@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::points::{Points, RoundTrips};
+use super::series::Binning;
 use super::*;
 use crate::analysis::{Analysis, Settings, analyze};
 use crate::base::Direction::{ToClient, ToServer};
@@ -250,13 +251,14 @@ fn the_longest_round_trip_of_a_million_stays() {
 #[test]
 fn a_long_connection_has_wider_bins_and_bins_are_sparse() {
     let widths = [5, 60, 300, 86_400, 10_000_000]
-        .map(|s| Series::new(Timestamp::from_ns(0), Span::from_secs(s)).width);
+        .map(|s| Binning::new(Timestamp::from_ns(0), Span::from_secs(s)).width);
     let tenths = widths.map(|w| w.ns() / 100_000_000);
     assert_eq!(tenths, [1, 1, 5, 53, 6104]);
-    let mut s = Series::new(Timestamp::from_ns(0), Span::from_secs(60));
+    let mut s = Binning::new(Timestamp::from_ns(0), Span::from_secs(60));
     for at in [0, 30, 5, 59] {
         s.at(Timestamp::from_ns(at * 1_000_000_000), ToClient).new_bytes += 1000;
     }
+    let s = s.finish();
     assert_eq!(s.bins.len(), 4);
     assert!(s.bins.windows(2).all(|w| w[0].start < w[1].start), "the clock went back");
     assert!((s.bins[0].goodput_bps(ToClient, s.width) - 80_000.0).abs() < 1e-6);
