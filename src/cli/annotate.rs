@@ -34,8 +34,8 @@ pub(super) fn run(args: &Annotate, err: &mut dyn Write) -> Result<Exit, Error> {
     let Some(capture) = done.captures.first() else { return Ok(exit) };
     let Some(facts) = capture.analysis.files.first() else { return Ok(exit) };
     let comments = Comments::new(&capture.analysis, args.only_findings);
-    let excerpt = Excerpt::new(&capture.analysis);
-    let mut wants = |frame: &Frame<'_>| excerpt.wants(frame);
+    let excerpt = args.only_findings.then(|| Excerpt::new(&capture.analysis));
+    let mut wants = |frame: &Frame<'_>| excerpt.as_ref().is_some_and(|e| e.wants(frame));
     let keep: Option<Keep<'_>> = if args.only_findings { Some(&mut wants) } else { None };
     let copied = write_whole(&args.output, |out| Ok(annotate::copy(&args.file, facts, &comments, keep, out)));
     let copied = match copied {

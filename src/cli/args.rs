@@ -21,6 +21,7 @@ pub(super) enum Command {
     Analyze(Analyze),
     Info(Info),
     Annotate(Annotate),
+    #[cfg(feature = "tables")]
     Summarize(Summarize),
     #[cfg(feature = "charts")]
     Chart(super::picture_args::Chart),
@@ -155,6 +156,7 @@ pub(super) struct Annotate {
 }
 
 /// Answer over all captures whose tables `analyze --out` wrote into a folder.
+#[cfg(feature = "tables")]
 #[derive(Debug, ClapArgs)]
 pub(super) struct Summarize {
     /// The folder.
@@ -342,6 +344,7 @@ pub(super) enum Answer {
     Ooni,
 }
 
+#[cfg(feature = "tables")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Grouped {
     /// Names asked for.
@@ -354,6 +357,7 @@ pub(super) enum Grouped {
     Mechanism,
 }
 
+#[cfg(feature = "tables")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Shape {
     /// For a person.

@@ -21,6 +21,7 @@ mod progress;
 #[cfg(feature = "charts")]
 mod report;
 mod style;
+#[cfg(feature = "tables")]
 mod summarize;
 #[cfg(feature = "charts")]
 mod write;
@@ -48,6 +49,7 @@ pub fn run(
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
         Command::Annotate(a) => annotate::run(a, err),
+        #[cfg(feature = "tables")]
         Command::Summarize(s) => summarize::run(s, out, err),
         #[cfg(feature = "charts")]
         Command::Chart(c) => chart::run(c, out, err),

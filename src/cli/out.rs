@@ -8,7 +8,7 @@ use super::input::Inputs;
 
 /// What a build without tables says.
 #[cfg(not(feature = "tables"))]
-pub(super) const NO_TABLES: &str = "this program was built without tables\nhelp: build it with them: cargo install --path . --features tables";
+const NO_TABLES: &str = "this program was built without tables\nhelp: build it with them: cargo install --path . --features tables";
 
 #[cfg(not(feature = "tables"))]
 pub(super) fn write(_: &Path, _: &Inputs, _: &str, _: bool, _: &mut dyn Write) -> Result<(), Error> {

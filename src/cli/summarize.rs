@@ -3,22 +3,14 @@
 use std::io::Write;
 
 use super::Exit;
-use super::args::Summarize;
+use super::args::{Grouped, Shape, Summarize};
 use super::error::Error;
+use crate::base::text::Own;
+use crate::report::units::count;
+use crate::table::show;
+use crate::table::summarize::{By, summarize};
 
-#[cfg(not(feature = "tables"))]
-pub(super) fn run(_: &Summarize, _: &mut dyn Write, _: &mut dyn Write) -> Result<Exit, Error> {
-    Err(Error::Usage(super::out::NO_TABLES.to_owned()))
-}
-
-#[cfg(feature = "tables")]
 pub(super) fn run(args: &Summarize, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
-    use super::args::{Grouped, Shape};
-    use crate::base::text::Own;
-    use crate::report::units::count;
-    use crate::table::show;
-    use crate::table::summarize::{By, summarize};
-
     let by = match args.by {
         Grouped::Name => By::Name,
         Grouped::Network => By::Network,
