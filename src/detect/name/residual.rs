@@ -30,12 +30,15 @@ pub(super) struct Try {
     pub(super) nameless: bool,
 }
 
+/// A try and the server's port.
+pub(super) type WithPort = (u16, Try);
+
 /// All tries of a capture, in order of time: the first [`MOST_ROWS`] of each place.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
     by_ends: BTreeMap<(IpAddr, Endpoint), Vec<Try>>,
     /// By the server's network; with the port.
-    pub(super) by_network: BTreeMap<(IpAddr, [u8; 7]), Vec<(u16, Try)>>,
+    pub(super) by_network: BTreeMap<(IpAddr, [u8; 7]), Vec<WithPort>>,
 }
 
 /// All tries of a capture; `about` are the findings on each connection.
