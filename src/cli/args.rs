@@ -18,6 +18,10 @@ pub(super) struct Args {
 pub(super) enum Command {
     Analyze(Analyze),
     Info(Info),
+    #[cfg(feature = "charts")]
+    Chart(super::picture_args::Chart),
+    #[cfg(feature = "charts")]
+    Report(super::picture_args::Report),
     Capture(Capture),
     Live(Live),
     Explain(Explain),

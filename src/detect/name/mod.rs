@@ -14,5 +14,5 @@ mod throttle;
 pub use compare::compare;
 pub(crate) use compare::what;
 pub use fate::{Fate, fate};
-pub use group::{Names, X, registrable};
+pub use group::{Names, X, network, registrable};
 pub use rows::{Compared, Keyed};
