@@ -45,7 +45,8 @@ pub fn feed(head: Vec<u8>) -> (Feed, Fed) {
     with_room(head, WAITING)
 }
 
-fn with_room(head: Vec<u8>, waiting: usize) -> (Feed, Fed) {
+/// The same, with room for so many pieces.
+pub(super) fn with_room(head: Vec<u8>, waiting: usize) -> (Feed, Fed) {
     let (to, from) = sync_channel(waiting);
     let feed = Feed { to, chunk: Vec::new(), packets: 0, missing: 0, not_given: 0 };
     (feed, Fed { from, chunk: head, at: 0 })
