@@ -105,7 +105,8 @@ fn parquet_and_csv_say_the_same_as_the_json() {
                     AnyValue::Int64(n) => assert_eq!(in_csv, n.to_string()),
                     AnyValue::Boolean(b) => assert_eq!(in_csv, b.to_string()),
                     AnyValue::Float64(x) => assert_eq!(in_csv.parse::<f64>().unwrap().to_bits(), x.to_bits()),
-                    AnyValue::Datetime(ns, TimeUnit::Nanoseconds, _) => {
+                    AnyValue::Datetime(ns, TimeUnit::Nanoseconds, _)
+                    | AnyValue::DatetimeOwned(ns, TimeUnit::Nanoseconds, _) => {
                         let (second, fraction) = in_csv.split_once('.').unwrap();
                         let micros = Timestamp::from_ns(ns).to_string();
                         assert_eq!(second, micros.split('.').next().unwrap());

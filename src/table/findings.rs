@@ -1,6 +1,6 @@
 //! The tables `findings`, `evidence` and `names`.
 
-use super::column::Kind::{Count, Number, Text, Time};
+use super::column::Kind::{Count, Number, Text, Time, Whole};
 use super::column::{Column, column};
 use crate::detect::{Finding, KeyedOn, Trigger, registry};
 use crate::report::names::NameRow;
@@ -96,6 +96,15 @@ pub(super) fn columns<'a>() -> Vec<Column<Found<'a>>> {
         }),
         column("control_names", Text, "the first few of those names, a space between", |r| {
             r.finding.controls.as_ref().map(|c| c.names.join(" ")).into()
+        }),
+        column(
+            "residual_at_least_ns",
+            Whole,
+            "how long other connections to that server failed afterwards",
+            |r| r.finding.residual.map(|f| f.at_least.ns()).into(),
+        ),
+        column("residual_at_most_ns", Whole, "and until the first that went well", |r| {
+            r.finding.residual.map(|f| f.at_most.ns()).into()
         }),
         column("rate_bps", Number, "rate of a cap, in bit/s of IP packets", |r| {
             r.finding.cap.map(|c| c.rate_bps).into()
