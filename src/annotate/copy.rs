@@ -146,9 +146,8 @@ impl Copy<'_> {
                     }
                 }
                 Kind::Packet { .. } | Kind::SimplePacket { .. } => {}
-                Kind::Interface | Kind::Statistics => self.out.write_all(piece.bytes)?,
                 Kind::Other if kept.is_some() => {}
-                Kind::Other => self.out.write_all(piece.bytes)?,
+                Kind::Interface | Kind::Statistics | Kind::Other => self.out.write_all(piece.bytes)?,
             }
         }
         Ok(())

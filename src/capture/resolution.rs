@@ -69,7 +69,7 @@ impl Resolution {
             Self::Decimal(n @ 0..=9) => ns / 10u128.pow(9 - u32::from(n)),
             Self::Decimal(n) => ns.saturating_mul(10u128.saturating_pow(u32::from(n) - 9)),
             Self::Binary(n @ 0..=32) => (ns << n) / 1_000_000_000,
-            Self::Binary(n) => (ns << 32) / 1_000_000_000 << (n - 32).min(63),
+            Self::Binary(n) => ((ns << 32) / 1_000_000_000).saturating_mul(1 << (n - 32).min(63)),
         };
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }

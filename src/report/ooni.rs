@@ -33,6 +33,7 @@ mod failure {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)] // OONI's names
 struct Measurement<'a> {
     data_format_version: &'static str,
     software_name: &'static str,
