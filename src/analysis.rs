@@ -307,6 +307,9 @@ impl Analyzer {
             let f = &mut findings[n];
             (f.keyed_on, f.p_value, f.controls) = (Some(keyed.on), keyed.p_value, Some(keyed.controls));
         }
+        for (n, residual) in compared.lingered {
+            findings[n].residual = Some(residual);
+        }
         let dns = answers::find(&udp.dns.rows, &connections, &udp.quic);
         self.counts.not_compared += dns.not_compared;
         for finding in compared.findings.into_iter().chain(dns.findings) {

@@ -161,7 +161,7 @@ pub(super) struct Capture {
 
 /// Record and analyse at once: findings as they happen, on a screen or as lines, and at the end what `analyze` says.
 ///
-/// With -i, packets come from an interface; with -r, from a file or from a pipe: tcpdump -i IF -w - | pinchpoint live -r -
+/// With -i, packets come from an interface; with -r, from a file or from a pipe: tcpdump -i IF -U -w - | pinchpoint live -r -
 #[derive(Debug, ClapArgs)]
 pub(super) struct Live {
     /// Read packets from this capture instead; `-` is standard input.

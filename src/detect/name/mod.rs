@@ -7,6 +7,7 @@ mod compare;
 mod fate;
 mod group;
 mod quic;
+mod residual;
 mod rows;
 mod throttle;
 
