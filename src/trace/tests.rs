@@ -251,7 +251,7 @@ fn the_longest_round_trip_of_a_million_stays() {
 #[test]
 fn a_long_connection_has_wider_bins_and_bins_are_sparse() {
     let widths = [5, 60, 300, 86_400, 10_000_000]
-        .map(|s| Binning::new(Timestamp::from_ns(0), Span::from_secs(s)).width);
+        .map(|s| Binning::new(Timestamp::from_ns(0), Span::from_secs(s)).finish().width);
     let tenths = widths.map(|w| w.ns() / 100_000_000);
     assert_eq!(tenths, [1, 1, 5, 53, 6104]);
     let mut s = Binning::new(Timestamp::from_ns(0), Span::from_secs(60));
