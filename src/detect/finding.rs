@@ -137,6 +137,8 @@ pub enum Mechanism {
     Freeze,
     /// Slowed because of the name.
     Throttled,
+    /// Slowed because of the name: not a rate, but the time that a handshake takes.
+    SlowHandshake,
     /// A QUIC hello got no reply.
     QuicNoReply,
     /// A QUIC client was not heard any more after its hello.
@@ -158,7 +160,7 @@ impl Mechanism {
             Self::Closed => "closed",
             Self::DropAfterN => "drop_after_n",
             Self::Freeze => "freeze",
-            Self::Throttled => "throttled",
+            Self::Throttled | Self::SlowHandshake => "throttled",
             Self::QuicNoReply => "quic_no_reply",
             Self::QuicDropped => "quic_dropped",
         }

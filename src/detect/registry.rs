@@ -88,6 +88,13 @@ pub static RULES: &[Rule] = &[
         page: include_str!("../../docs/detectors/quic-silenced.md"),
     },
     Rule {
+        code: "SNI010",
+        name: "slow-handshake",
+        summary: "TLS handshakes that wait for seconds, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/slow-handshake.md"),
+    },
+    Rule {
         code: "CAP001",
         name: "policed",
         summary: "a rate held by dropping what exceeds it",

@@ -203,6 +203,10 @@ weights! {
     NAME_CAPPED = 3.0, false, "a proposal: the cap is shown, its cause is not; held by the matrix and recordings of a kernel behind a box that polices by name";
     /// A control moved more than the target's bucket lets pass.
     CONTROL_FASTER = 3.5, false, "physics: a bucket that both shared would have held it; a cap that began in between is what is left";
+    /// SNI010: the handshake of a connection with the name waited for seconds on its way.
+    NAME_SLOW = 2.0, false, "a proposal, under NAME_FAILED as nothing fails; OONI takes such handshakes for throttling (Türkiye), net4people 382 (YouTube in Russia); held by the matrix";
+    /// SNI010, benign: acknowledgments were quick and only the answer waited.
+    SERVER_WAITED = -6.0, false, "RFC 9293 §3.8.6.3: a system acknowledges within half a second, whatever its programs do; held by the matrix (servers that think for seconds)";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

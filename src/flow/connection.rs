@@ -6,6 +6,7 @@ use crate::wire::tcp::{Flags, Tcp};
 
 use super::application::Application;
 use super::bulk;
+use super::exchange::{Did, Exchange};
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
@@ -116,6 +117,8 @@ pub struct Connection {
     pub application: Application,
     /// How it moves and stops.
     pub progress: Progress,
+    /// Its first exchange, timed.
+    pub exchange: Exchange,
     /// Whether it came out of a tunnel.
     pub tunnelled: bool,
     /// Whether an earlier part of it ended by idleness and this continues it.
@@ -157,6 +160,7 @@ impl Connection {
             opening: PerDirection::default(),
             application: Application::default(),
             progress: Progress::default(),
+            exchange: Exchange::default(),
             tunnelled,
             resumed: false,
             ended: Ended::CaptureEnd,
@@ -280,6 +284,8 @@ impl Connection {
         let new = sender.next > next || receiver.acked > acked;
         let first_byte = s.len > 0 && sender.offset(s.seq) == Some(1);
         self.progress.push(direction, s, sender.next > next, receiver.acked > acked, first_byte);
+        let all = receiver.acked >= receiver.next;
+        self.exchange.push(direction, s, &Did { arrival, acks: receiver.acked > acked, all });
         if direction == Direction::ToServer
             && !s.flags.has(Flags::SYN)
             && receiver.syn.is_some()
@@ -347,6 +353,7 @@ impl Connection {
         }
         self.application.flip();
         self.progress.flip();
+        self.exchange = Exchange::default(); // it began before it was known who asks
         self.history.flip();
     }
 

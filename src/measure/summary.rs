@@ -4,6 +4,7 @@ use super::stall::{Stall, stall};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::flow::connection::{Ended, Roles};
+use crate::flow::exchange::Exchange;
 use crate::flow::progress::Progress;
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage, community_id};
@@ -110,6 +111,8 @@ pub struct Summary {
     pub community_id: String,
     /// How it moved and stopped.
     pub progress: Progress,
+    /// Its first exchange, timed.
+    pub exchange: Exchange,
     /// How it fell silent before its end, if it did.
     pub stall: Option<Stall>,
     /// Why it is no longer followed.
@@ -166,6 +169,7 @@ impl Summary {
             signature: c.signature(seen_until),
             community_id: community_id::community_id(c.client, c.server, protocol::TCP),
             progress: c.progress,
+            exchange: c.exchange,
             stall: stall(c, seen_until, rtt_min),
             ended: c.ended,
             tunnelled: c.tunnelled,

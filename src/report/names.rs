@@ -111,7 +111,7 @@ impl NameRow {
                 self.reset_after_name += u64::from(f.trigger.is_some_and(Trigger::has_name));
                 self.hops = self.hops.or(f.hops);
             }
-            Mechanism::Throttled => {
+            Mechanism::Throttled | Mechanism::SlowHandshake => {
                 self.slowed += 1;
                 self.rate_bps = self.rate_bps.or(f.cap.map(|c| c.rate_bps));
             }

@@ -9,6 +9,7 @@ use super::rows::{
     ByNetwork, COUNTED, Compared, Keyed, LISTED, MOST_GROUPS, MOST_ROWS, Row, Tally, around, controls, first,
     span,
 };
+use super::slow::slow;
 use super::throttle::throttled;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
@@ -71,6 +72,7 @@ pub fn compare(
         pairing.conclude(bad, &resets, connections, &mut out);
     }
     throttled(&rows, &by_network, findings, names, &mut out);
+    slow(&rows, &by_network, names, &mut out);
     super::quic::compare(quic, connections.len(), names, &mut out);
     out
 }
@@ -346,6 +348,7 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::Freeze => "froze after some kilobytes of the answer",
         Mechanism::Closed => "were closed in the place of an answer to their hello",
         Mechanism::Throttled => "were held to a rate",
+        Mechanism::SlowHandshake => "waited for seconds in their TLS handshake",
         Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
         Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",
         _ => "were slowed",

@@ -8,6 +8,8 @@ mod fate;
 mod group;
 mod quic;
 mod rows;
+mod samples;
+mod slow;
 mod throttle;
 
 pub use compare::compare;

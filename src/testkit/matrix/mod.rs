@@ -238,6 +238,9 @@ fn expected(
     all
 }
 
+/// Packets of a handshake that a box must have held before it waits for seconds.
+const HELD: u64 = 2;
+
 /// Packets that a box must have dropped before a silence can be told.
 const DROPPED: u64 = 3;
 
@@ -246,7 +249,9 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     let looks_at_names = |place: &usize| {
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
-            Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
+            Some(
+                Element::Dropper { target, .. } | Element::Rewriter { target } | Element::Delayer { target, .. },
+            ) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
@@ -256,12 +261,17 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let by = c.deeds.get(what.name()).into_iter().flatten();
         by.filter(|(place, _)| looks_at_names(place)).map(|(_, n)| n).sum()
     };
+    let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
+    let rule = entry.scenario.covers.iter().find(positive)?.rule.as_str();
+    let held = by(What::Delayed) + by(What::Policed) + by(What::Shaped);
+    if rule == "SNI010" {
+        return (held >= HELD).then_some(("SNI010", &["throttled"]));
+    }
     let capped = by(What::Policed) >= CAPPED || by(What::Shaped) >= CAPPED * 2;
     if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
     }
-    let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
-    Some(match entry.scenario.covers.iter().find(positive)?.rule.as_str() {
+    Some(match rule {
         "SNI001" => ("SNI001", &["hello_dropped"]),
         // where the acknowledgment is lost with the answer, the client sees the one and not the other
         "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),

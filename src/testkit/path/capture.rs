@@ -84,6 +84,7 @@ impl What {
             Self::Forged => "forged",
             Self::Rewrote => "rewritten",
             Self::Dropped => "dropped",
+            Self::Delayed => "delayed",
             Self::Policed => "policed",
             Self::Shaped => "shaped",
             Self::Overflowed => "overflowed",

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod censor;
+mod delayer;
 mod injector;
 mod link;
 mod watch;
@@ -55,6 +56,8 @@ pub enum What {
     Rewrote,
     /// It dropped one because of the name, or of what else sets it off.
     Dropped,
+    /// It let one wait.
+    Delayed,
     /// Its token bucket was empty: dropped.
     Policed,
     /// Its token bucket was empty: delayed.
@@ -124,6 +127,9 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
             longer_than: *longer_than as usize,
             data_only: *data_only,
         }),
+        Element::Delayer { target, way, delay_ms, data_only } => {
+            Box::new(delayer::Delayer::new(watch::Watch::new(target), *way, *delay_ms, *data_only, own))
+        }
         Element::Rewriter { target } => {
             Box::new(censor::Rewriter { place, watch: watch::Watch::new(target) })
         }

@@ -310,6 +310,19 @@ pub enum Element {
         #[serde(default)]
         data_only: bool,
     },
+    /// A box that lets packets wait.
+    Delayer {
+        /// Upon which connections.
+        #[serde(default)]
+        target: Target,
+        /// Which way.
+        way: Way,
+        /// How long each waits, ms; order is kept.
+        delay_ms: Draw,
+        /// Whether only packets with payload.
+        #[serde(default)]
+        data_only: bool,
+    },
     /// A box that turns the server's first answer into a reset: same header, no payload.
     Rewriter {
         /// Upon which connections.
