@@ -12,6 +12,9 @@ use super::Segment;
 use super::half::Arrival;
 use super::progress::Moment;
 
+/// The most that is waited for one lost packet: the least time-out that RFC 6298 asks for, and its first. Systems in use wait less.
+const LOSS_COSTS: Span = Span::from_secs(1);
+
 /// Times of the first exchange, from the client's first words to its next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exchange {
@@ -25,7 +28,7 @@ pub struct Exchange {
     pub settled: Option<Moment>,
     /// How often each end sent something again meanwhile.
     pub again: PerDirection<u32>,
-    /// How long ends had waited before they did.
+    /// How long ends had waited before they did, for each at most what one lost packet costs.
     pub waited: Span,
     over: bool,
     spoke: PerDirection<Option<Timestamp>>,
@@ -75,8 +78,8 @@ impl Exchange {
         if brings && self.asked.is_some() {
             if did.arrival == Arrival::Retransmission {
                 self.again[d] = self.again[d].saturating_add(1);
-                let since = self.spoke[d].map_or(Span::ZERO, |t| s.at.since(t));
-                self.waited = Span::from_ns(self.waited.ns().saturating_add(since.ns().max(0)));
+                let since = self.spoke[d].map_or(Span::ZERO, |t| s.at.since(t)).max(Span::ZERO);
+                self.waited = Span::from_ns(self.waited.ns().saturating_add(since.min(LOSS_COSTS).ns()));
             }
             self.spoke[d] = Some(s.at);
         }
@@ -124,7 +127,11 @@ mod tests {
             (ToClient, 9_000, 900, New, false),
         ]);
         assert_eq!(x.on_the_way(), Some(Span::from_ms(130)));
-        assert_eq!(x.whole(), Some(Span::from_ms(3_040)), "what comes after the client's next words is no part");
+        assert_eq!(
+            x.whole(),
+            Some(Span::from_ms(3_040)),
+            "what comes after the client's next words is no part"
+        );
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::group::Names;
-use super::rows::{ByNetwork, COUNTED, Compared, LISTED, MOST_GROUPS, Row, Tally, around, controls, first, span};
+use super::rows::{
+    ByNetwork, COUNTED, Compared, LISTED, MOST_GROUPS, Row, Tally, around, controls, first, span,
+};
 use super::samples::{median, median_difference};
 use crate::base::{Direction, Span};
 use crate::detect::finding::{Mechanism, probability};
@@ -33,13 +35,13 @@ const LOSSY: f64 = 0.04;
 
 type Key<'a> = (IpAddr, &'a str);
 
-/// How long a handshake waited.
+/// How long a handshake waited, s: with what was waited for packets sent again, and without.
 #[derive(Clone, Copy)]
 struct Wait {
-    /// On its way, s.
-    way: f64,
-    /// In all, s.
-    whole: f64,
+    /// On its way.
+    way: [f64; 2],
+    /// In all.
+    whole: [f64; 2],
 }
 
 impl Wait {
@@ -54,8 +56,8 @@ impl Wait {
         let (way, whole) = (x.on_the_way()?, x.whole()?);
         let again = x.again.to_server.saturating_add(x.again.to_client);
         let off = if again < REPEATS { x.waited.secs_f64() } else { 0.0 };
-        let less = |t: Span| (t.secs_f64() - off).max(0.0);
-        (!lost).then(|| Self { way: less(way), whole: less(whole) })
+        let both = |t: Span| [t.secs_f64(), (t.secs_f64() - off).max(0.0)];
+        (!lost).then(|| Self { way: both(way), whole: both(whole) })
     }
 }
 
@@ -69,7 +71,7 @@ struct Timed<'a, 'b> {
 pub(super) fn slow<'a>(rows: &[Row<'a>], by_network: &ByNetwork<'a, '_>, names: &Names, out: &mut Compared) {
     let mut by_group: BTreeMap<Key<'_>, Vec<&Row<'_>>> = BTreeMap::new();
     for row in rows.iter().filter(|r| names.is_target(r.group)) {
-        let waits = Wait::of(row.s).is_some_and(|w| w.whole >= FLOOR.secs_f64());
+        let waits = Wait::of(row.s).is_some_and(|w| w.whole[1] >= FLOOR.secs_f64());
         if waits {
             by_group.entry((row.s.client.addr, row.group)).or_default().push(row);
         }
@@ -81,15 +83,13 @@ pub(super) fn slow<'a>(rows: &[Row<'a>], by_network: &ByNetwork<'a, '_>, names: 
             .filter_map(|row| Some(Timed { row, wait: Wait::of(row.s)? }))
             .collect();
         let (target, others): (Vec<_>, Vec<_>) = near.into_iter().partition(|t| t.row.group == *group);
-        let others: Vec<_> = others
-            .into_iter()
-            .filter(|t| names.may_control(t.row.s.name().unwrap_or_default()))
-            .collect();
+        let others: Vec<_> =
+            others.into_iter().filter(|t| names.may_control(t.row.s.name().unwrap_or_default())).collect();
         // on its way, or, as a pointer, with what the server's program took
         let claim = Held::new(group, &target, &others, |w| w.way, true);
-        let found = claim.and_then(Held::finding).or_else(|| {
-            Held::new(group, &target, &others, |w| w.whole, false).and_then(Held::finding)
-        });
+        let found = claim
+            .and_then(Held::finding)
+            .or_else(|| Held::new(group, &target, &others, |w| w.whole, false).and_then(Held::finding));
         out.findings.extend(found);
     }
 }
@@ -101,6 +101,8 @@ struct Held<'t, 'a, 'b> {
     fast: Vec<&'t Timed<'a, 'b>>,
     controls: Vec<&'t Timed<'a, 'b>>,
     controls_slow: Vec<&'t Timed<'a, 'b>>,
+    /// The name's waits that packets sent again account for.
+    unclear: usize,
     /// The middle waits, s: the name's, the controls'.
     medians: [f64; 2],
     /// The interval of their difference, s.
@@ -113,20 +115,28 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
         group: &'t str,
         target: &'t [Timed<'a, 'b>],
         others: &'t [Timed<'a, 'b>],
-        of: impl Fn(&Wait) -> f64,
+        of: impl Fn(&Wait) -> [f64; 2],
         on_the_way: bool,
     ) -> Option<Self> {
-        let times = |all: &[Timed<'_, '_>]| all.iter().map(|t| of(&t.wait)).collect::<Vec<f64>>();
-        let (ours, theirs) = (times(target), times(others));
-        let medians = [median(&ours), median(&theirs)];
-        let least = FLOOR.secs_f64().max(RATIO * medians[1]);
-        let interval = median_difference(&ours, &theirs)?;
+        let times = |all: &[&Timed<'_, '_>]| all.iter().map(|t| of(&t.wait)[1]).collect::<Vec<f64>>();
+        let middle = median(&times(&others.iter().collect::<Vec<_>>()));
+        let least = FLOOR.secs_f64().max(RATIO * middle);
+        // a wait that only packets sent again account for is neither slow nor quick
+        let clear = |t: &&Timed<'_, '_>| {
+            let [with, without] = of(&t.wait);
+            (with >= least) == (without >= least)
+        };
+        let ours: Vec<&Timed<'_, '_>> = target.iter().filter(clear).collect();
+        let theirs: Vec<&Timed<'_, '_>> = others.iter().filter(clear).collect();
+        let unclear = target.len() - ours.len();
+        let medians = [median(&times(&ours)), median(&times(&theirs))];
+        let interval = median_difference(&times(&ours), &times(&theirs))?;
         if medians[0] < least || interval[0] <= 0.0 {
             return None;
         }
-        let (slow, fast) = target.iter().partition(|t| of(&t.wait) >= least);
-        let (controls_slow, controls) = others.iter().partition(|t| of(&t.wait) >= least);
-        Some(Self { group, slow, fast, controls, controls_slow, medians, interval, on_the_way })
+        let (slow, fast) = ours.into_iter().partition(|t| of(&t.wait)[1] >= least);
+        let (controls_slow, controls) = theirs.into_iter().partition(|t| of(&t.wait)[1] >= least);
+        Some(Self { group, slow, fast, controls, controls_slow, unclear, medians, interval, on_the_way })
     }
 
     fn tally(&self) -> Tally {
@@ -155,6 +165,7 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
             && confidence >= w::LIKELY
             && keyed_on.is_some()
             && tally.bad >= 3
+            && tally.bad > self.unclear
             && tally.controls >= 3
             && self.is_interleaved(&slow)
             && self.is_as_near()
@@ -188,8 +199,7 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
     /// before any name was sent.
     fn is_as_near(&self) -> bool {
         let middle = |of: &[&Timed<'_, '_>]| {
-            let all: Vec<f64> =
-                of.iter().filter_map(|t| t.row.s.rtt_min).map(Span::secs_f64).collect();
+            let all: Vec<f64> = of.iter().filter_map(|t| t.row.s.rtt_min).map(Span::secs_f64).collect();
             (!all.is_empty()).then(|| median(&all))
         };
         match (middle(&self.slow), middle(&self.controls)) {
@@ -248,11 +258,17 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
         let claim = format!("{} to {} were quick", self.fast.len(), self.group);
         add(&w::NAME_WELL, counted(self.fast.len()), claim, hellos(&Self::rows(&self.fast)));
         let claim = format!("{} with other names waited as long", self.controls_slow.len());
-        add(&w::CONTROL_FAILED, counted(self.controls_slow.len()), claim, hellos(&Self::rows(&self.controls_slow)));
+        add(
+            &w::CONTROL_FAILED,
+            counted(self.controls_slow.len()),
+            claim,
+            hellos(&Self::rows(&self.controls_slow)),
+        );
         let (lost, of) = self.losses();
         #[allow(clippy::cast_precision_loss)] // counts of packets
         let parts = (lost as f64 / LOSSY / of.max(1) as f64).floor().min(3.0);
-        let claim = format!("connections beside them sent {lost} of {of} packets again: losses may be all it was");
+        let claim =
+            format!("connections beside them sent {lost} of {of} packets again: losses may be all it was");
         add(&w::LOSSY_PATH, parts, claim, Vec::new());
         let claim = "their hellos were acknowledged at once: it is the answer that waited, as where the server's program does";
         add(&w::SERVER_WAITED, f64::from(u8::from(!self.on_the_way)), claim.to_owned(), Vec::new());
@@ -261,7 +277,8 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
     }
 
     fn alternatives(&self, evidence: &[Evidence]) -> Vec<Alternative> {
-        let against = |weight: &Weight| evidence.iter().find(|e| e.key == weight.key).map_or(0.0, |e| e.log_odds);
+        let against =
+            |weight: &Weight| evidence.iter().find(|e| e.key == weight.key).map_or(0.0, |e| e.log_odds);
         let again = self.slow.iter().filter(|t| {
             let x = &t.row.s.exchange;
             x.again[Direction::ToServer] + x.again[Direction::ToClient] > 0
@@ -281,19 +298,25 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
                 cause: "losses on the way",
                 log_odds: against(&w::LOSSY_PATH),
                 why: format!(
-                    "in {} of the {} slow handshakes something was sent again; connections beside them sent {lost} of {of} packets again",
+                    "in {} of the {} slow handshakes something was sent again, and {} more waited for that alone; connections beside them sent {lost} of {of} packets again",
                     again.count(),
-                    self.slow.len()
+                    self.slow.len(),
+                    self.unclear
                 ),
             },
             Alternative {
                 cause: "the path, whatever the name",
                 log_odds: against(&w::CONTROL_FAILED),
-                why: format!("with other names {} were quick and {} were not", self.controls.len(), self.controls_slow.len()),
+                why: format!(
+                    "with other names {} were quick and {} were not",
+                    self.controls.len(),
+                    self.controls_slow.len()
+                ),
             },
         ];
         if !self.is_as_near() {
-            let why = "the shortest round trip to the name's servers is longer than to the controls'".to_owned();
+            let why =
+                "the shortest round trip to the name's servers is longer than to the controls'".to_owned();
             all.push(Alternative { cause: "servers farther away", log_odds: 0.0, why });
         }
         if !self.shares_an_address() {

@@ -250,7 +250,9 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
             Some(
-                Element::Dropper { target, .. } | Element::Rewriter { target } | Element::Delayer { target, .. },
+                Element::Dropper { target, .. }
+                | Element::Rewriter { target }
+                | Element::Delayer { target, .. },
             ) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,

@@ -29,12 +29,10 @@ impl Delayer {
 impl Pass for Delayer {
     fn pass(&mut self, now: Timestamp, direction: Direction, packet: Packet, out: &mut Out) {
         let acts = self.watch.see(now, direction, &packet) != Acts::No;
-        let meant = self.way.has(direction)
-            && !(self.data_only && packet.is_tcp() && packet.payload().is_empty());
-        let last = self
-            .last
-            .entry((packet.ends(direction).0.port, direction == Direction::ToClient))
-            .or_insert(now);
+        let meant =
+            self.way.has(direction) && !(self.data_only && packet.is_tcp() && packet.payload().is_empty());
+        let last =
+            self.last.entry((packet.ends(direction).0.port, direction == Direction::ToClient)).or_insert(now);
         let mut at = now;
         if acts && meant {
             out.did(direction, &packet, What::Delayed);
