@@ -139,6 +139,10 @@ pub enum Mechanism {
     Throttled,
     /// Slowed because of the name: not a rate, but the time that a handshake takes.
     SlowHandshake,
+    /// Packets over some size never came, and smaller ones did.
+    SizeKeyed,
+    /// Refused by an ICMP error.
+    Icmp,
     /// A QUIC hello got no reply.
     QuicNoReply,
     /// A QUIC client was not heard any more after its hello.
@@ -161,6 +165,8 @@ impl Mechanism {
             Self::DropAfterN => "drop_after_n",
             Self::Freeze => "freeze",
             Self::Throttled | Self::SlowHandshake => "throttled",
+            Self::SizeKeyed => "size_keyed",
+            Self::Icmp => "icmp",
             Self::QuicNoReply => "quic_no_reply",
             Self::QuicDropped => "quic_dropped",
         }

@@ -95,6 +95,20 @@ pub static RULES: &[Rule] = &[
         page: include_str!("../../docs/detectors/slow-handshake.md"),
     },
     Rule {
+        code: "SNI011",
+        name: "size-keyed",
+        summary: "connections that lose all packets over some size, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/size-keyed.md"),
+    },
+    Rule {
+        code: "SNI012",
+        name: "icmp-refused",
+        summary: "connections that an ICMP error ends after their hello, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/icmp-refused.md"),
+    },
+    Rule {
         code: "CAP001",
         name: "policed",
         summary: "a rate held by dropping what exceeds it",

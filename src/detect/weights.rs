@@ -207,6 +207,8 @@ weights! {
     NAME_SLOW = 2.0, false, "a proposal, under NAME_FAILED as nothing fails; OONI takes such handshakes for throttling (Türkiye), net4people 382 (YouTube in Russia); held by the matrix";
     /// SNI010, benign: acknowledgments were quick and only the answer waited.
     SERVER_WAITED = -6.0, false, "RFC 9293 §3.8.6.3: a system acknowledges within half a second, whatever its programs do; held by the matrix (servers that think for seconds)";
+    /// SNI011, benign: a router said that a packet was larger than its link takes.
+    TOO_BIG = -6.0, false, "RFC 1191, RFC 8201: path MTU discovery at work, or failing (RFC 2923 §2.1)";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

@@ -11,6 +11,7 @@ use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
 use super::progress::Progress;
+use super::refusal::{Notice, Refusals};
 use super::reset::{Brief, MAX_RESETS, Reset};
 use super::signature::{OPENING_PACKETS, Opening, Signature, signature};
 use super::{Kind, Segment};
@@ -119,6 +120,8 @@ pub struct Connection {
     pub progress: Progress,
     /// Its first exchange, timed.
     pub exchange: Exchange,
+    /// ICMP errors about it.
+    pub refusals: Refusals,
     /// Whether it came out of a tunnel.
     pub tunnelled: bool,
     /// Whether an earlier part of it ended by idleness and this continues it.
@@ -161,6 +164,7 @@ impl Connection {
             application: Application::default(),
             progress: Progress::default(),
             exchange: Exchange::default(),
+            refusals: Refusals::default(),
             tunnelled,
             resumed: false,
             ended: Ended::CaptureEnd,
@@ -231,6 +235,13 @@ impl Connection {
             self.push_segment(s, src, tcp, room)
         };
         self.previous = Some(brief);
+    }
+
+    /// Takes an ICMP error about one of its segments.
+    pub(super) fn quoted(&mut self, notice: Notice) {
+        let direction = self.direction(notice.quoted.src);
+        let offset = self.halves[direction].offset(notice.quoted.seq);
+        self.refusals.push(notice, direction, offset);
     }
 
     fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
@@ -353,6 +364,7 @@ impl Connection {
         }
         self.application.flip();
         self.progress.flip();
+        self.refusals.flip();
         self.exchange = Exchange::default(); // it began before it was known who asks
         self.history.flip();
     }

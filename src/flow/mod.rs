@@ -16,6 +16,7 @@ pub mod history;
 pub mod key;
 pub mod progress;
 pub mod quic;
+pub mod refusal;
 pub mod reset;
 pub mod segment;
 pub mod series;

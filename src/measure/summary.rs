@@ -1,11 +1,14 @@
 //! A connection reduced to a row: what stays when its packets are gone.
 
+use super::refused::refused;
+use super::size::{SizeSplit, largest, split};
 use super::stall::{Stall, stall};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::flow::connection::{Ended, Roles};
 use crate::flow::exchange::Exchange;
 use crate::flow::progress::Progress;
+use crate::flow::refusal::Refusal;
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage, community_id};
 use crate::wire::ip::protocol;
@@ -36,6 +39,8 @@ pub struct Flow {
     pub missed_bytes: u64,
     /// The most bytes in flight.
     pub max_in_flight: u64,
+    /// The largest payload that was acknowledged, as far as its packets were kept.
+    pub largest: u32,
     /// Goodput in bit/s.
     pub goodput_bps: Option<f64>,
     /// Copies of packets that the capture holds twice.
@@ -113,6 +118,12 @@ pub struct Summary {
     pub progress: Progress,
     /// Its first exchange, timed.
     pub exchange: Exchange,
+    /// What sizes were set apart in it, if they were.
+    pub sizes: Option<SizeSplit>,
+    /// The ICMP error that says that it must not, or cannot, go on, where nothing came of it.
+    pub refused: Option<Refusal>,
+    /// Whether an ICMP error said that one of its packets was too big.
+    pub too_big: bool,
     /// How it fell silent before its end, if it did.
     pub stall: Option<Stall>,
     /// Why it is no longer followed.
@@ -170,6 +181,9 @@ impl Summary {
             community_id: community_id::community_id(c.client, c.server, protocol::TCP),
             progress: c.progress,
             exchange: c.exchange,
+            sizes: split(c),
+            refused: refused(c),
+            too_big: c.refusals.too_big > 0,
             stall: stall(c, seen_until, rtt_min),
             ended: c.ended,
             tunnelled: c.tunnelled,
@@ -206,6 +220,7 @@ fn flow(c: &Connection, d: Direction) -> Flow {
         keep_alive: h.keep_alive,
         missed_bytes: h.missed_bytes,
         max_in_flight: h.max_in_flight,
+        largest: largest(c, d),
         goodput_bps: h.goodput_bps(),
         duplicates: h.duplicates,
         bad_checksums: h.bad_checksums,

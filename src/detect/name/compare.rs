@@ -11,6 +11,8 @@ use super::rows::{
 };
 use super::slow::slow;
 use super::throttle::throttled;
+use super::{refusals, sizes};
+use crate::base::Direction;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
 use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn};
@@ -107,7 +109,8 @@ impl<'a> Pairing<'a> {
             || rows.iter().filter(|r| r.group != group && names.may_control(r.s.name().unwrap_or_default()));
         let well: Vec<&Row<'_>> =
             rows.iter().filter(|r| r.group == group && r.fate == Fate::Well).copied().collect();
-        let controls: Vec<&Row<'_>> = others().filter(|r| r.fate == Fate::Well).copied().collect();
+        let speaks = |r: &&&Row<'_>| r.fate == Fate::Well && sizes::speaks(mechanism, bad, r);
+        let controls: Vec<&Row<'_>> = others().filter(speaks).copied().collect();
         let same = |r: &&&Row<'_>| matches!(r.fate, Fate::Bad(m) if m == mechanism);
         let controls_failed: Vec<&Row<'_>> = others().filter(same).copied().collect();
         let interleaved = controls.iter().any(|c| c.s.started >= begun && c.s.started <= last);
@@ -162,7 +165,7 @@ impl<'a> Pairing<'a> {
         }
         // a program that says nothing, or closes, is as silent as a box that drops its words
         let proven = match self.mechanism {
-            Mechanism::Reset => true,
+            Mechanism::Reset | Mechanism::SizeKeyed | Mechanism::Icmp => true,
             Mechanism::Closed => false,
             _ => bad.iter().filter(|r| r.s.stall.is_some_and(|s| s.proven)).count() * 2 > bad.len(),
         };
@@ -179,7 +182,8 @@ impl<'a> Pairing<'a> {
             keyed_on,
             p_value: self.p_value,
             controls: Some(self.controls()),
-            direction: bad[0].s.stall.map(|s| s.unheard),
+            direction: self.direction(bad),
+            hops: refusals::distance(bad),
             frames,
             prior: w::NAME_PRIOR,
             confidence,
@@ -188,6 +192,29 @@ impl<'a> Pairing<'a> {
             evidence,
             ..Finding::new(code(self.mechanism), self.mechanism, list, at)
         });
+    }
+
+    /// Which way what is missing would have gone.
+    fn direction(&self, bad: &[&Row<'_>]) -> Option<Direction> {
+        match self.mechanism {
+            Mechanism::SizeKeyed => bad[0].s.sizes.map(|s| s.direction),
+            _ => bad[0].s.stall.map(|s| s.unheard),
+        }
+    }
+
+    /// What is particular to this kind of failure, in words.
+    fn particulars(&self, bad: &[&Row<'_>]) -> String {
+        let words = match self.mechanism {
+            Mechanism::SizeKeyed => sizes::words(bad),
+            Mechanism::Icmp => refusals::words(bad),
+            _ => None,
+        };
+        words.map_or_else(String::new, |w| format!("; {w}"))
+    }
+
+    /// Whether what failed fell silent, as losses and outages make it.
+    fn is_silent(&self) -> bool {
+        !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed | Mechanism::Icmp)
     }
 
     /// Whether the failures cannot be one server's that is down behind whatever answers SYNs for it: they are those of several
@@ -222,7 +249,7 @@ impl<'a> Pairing<'a> {
         add(
             weight,
             counted(n),
-            format!("{n} {} to {group} or a name under it {did}", plural(n)),
+            format!("{n} {} to {group} or a name under it {did}{}", plural(n), self.particulars(bad)),
             frames(bad),
         );
         let good = self.controls.len();
@@ -254,8 +281,11 @@ impl<'a> Pairing<'a> {
         let claim = format!(
             "connections that went well beside them lost {lost} of {of} packets: losses may be all it was"
         );
-        let silent = !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed);
+        let silent = self.is_silent();
         add(&w::LOSSY_PATH, if silent { parts } else { 0.0 }, claim, Vec::new());
+        let too_big = sizes::too_big(bad);
+        let claim = format!("in {too_big} of them an ICMP error says that a packet was too big");
+        add(&w::TOO_BIG, f64::from(u8::from(too_big > 0)), claim, Vec::new());
         let partly = |r: &&&Row<'_>| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly);
         let large = bad.iter().filter(partly).count();
         let claim = format!("in {large} of them a part of the hello was acknowledged and the rest never");
@@ -283,7 +313,7 @@ impl<'a> Pairing<'a> {
         let outage = "nothing shows that the path was up meanwhile".to_owned();
         let up =
             if self.interleaved { "others went well meanwhile" } else { "others went well before or after" };
-        let silent = !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed);
+        let silent = self.is_silent();
         if self.mechanism != Mechanism::Reset {
             weigh("an outage, or a machine that slept", against(w::PATH_UNKNOWN.key), outage, up.to_owned());
         }
@@ -302,7 +332,11 @@ impl<'a> Pairing<'a> {
                 String::new(),
             );
         }
-        if silent && !self.is_no_dead_server(bad) {
+        all.extend(sizes::small_mtu(bad, &self.controls, against(w::TOO_BIG.key)));
+        if self.mechanism != Mechanism::Reset
+            && self.mechanism != Mechanism::Closed
+            && !self.is_no_dead_server(bad)
+        {
             let why = "all failures were at one address, and no control was there: what answers SYNs may not be what answers requests; a connection to that address with another name, or to another of the name's, would settle it".to_owned();
             all.push(Alternative { cause: "one server that is down", log_odds: 0.0, why });
         }
@@ -318,7 +352,12 @@ impl<'a> Pairing<'a> {
 impl Row<'_> {
     /// The frame that a reader wants to see first: the hello, or what carried the request.
     fn deciding_frame(&self) -> u64 {
-        self.s.hello_frame.or(self.s.progress.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
+        let shown = match self.fate {
+            Fate::Bad(Mechanism::Icmp) => self.s.refused.map(|r| r.notice.frame),
+            Fate::Bad(Mechanism::SizeKeyed) => self.s.sizes.map(|s| s.frame),
+            _ => None,
+        };
+        shown.or(self.s.hello_frame).or(self.s.progress.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
     }
 
     /// Whether the capture has all of it that a claim about silence needs.
@@ -334,6 +373,8 @@ fn code(mechanism: Mechanism) -> &'static str {
         Mechanism::HelloMuted => "SNI002",
         Mechanism::DropAfterN | Mechanism::Freeze => "SNI003",
         Mechanism::Closed => "SNI004",
+        Mechanism::SizeKeyed => "SNI011",
+        Mechanism::Icmp => "SNI012",
         _ => "SNI005",
     }
 }
@@ -348,6 +389,8 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::Freeze => "froze after some kilobytes of the answer",
         Mechanism::Closed => "were closed in the place of an answer to their hello",
         Mechanism::Throttled => "were held to a rate",
+        Mechanism::SizeKeyed => "lost every packet over some size, and no smaller one",
+        Mechanism::Icmp => "were refused by an ICMP error after their hello",
         Mechanism::SlowHandshake => "waited for seconds in their TLS handshake",
         Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
         Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",

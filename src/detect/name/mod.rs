@@ -7,8 +7,10 @@ mod compare;
 mod fate;
 mod group;
 mod quic;
+mod refusals;
 mod rows;
 mod samples;
+mod sizes;
 mod slow;
 mod throttle;
 

@@ -252,7 +252,8 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
             Some(
                 Element::Dropper { target, .. }
                 | Element::Rewriter { target }
-                | Element::Delayer { target, .. },
+                | Element::Delayer { target, .. }
+                | Element::Refuser { target, .. },
             ) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
@@ -269,6 +270,9 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     if rule == "SNI010" {
         return (held >= HELD).then_some(("SNI010", &["throttled"]));
     }
+    if rule == "SNI012" {
+        return (by(What::Refused) > 0).then_some(("SNI012", &["icmp"]));
+    }
     let capped = by(What::Policed) >= CAPPED || by(What::Shaped) >= CAPPED * 2;
     if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
@@ -280,6 +284,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
         "SNI006" => ("SNI006", &["throttled"]),
+        "SNI011" => ("SNI011", &["size_keyed"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
     })

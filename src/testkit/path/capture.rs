@@ -85,6 +85,7 @@ impl What {
             Self::Rewrote => "rewritten",
             Self::Dropped => "dropped",
             Self::Delayed => "delayed",
+            Self::Refused => "refused",
             Self::Policed => "policed",
             Self::Shaped => "shaped",
             Self::Overflowed => "overflowed",

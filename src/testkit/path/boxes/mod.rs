@@ -5,6 +5,7 @@ mod censor;
 mod delayer;
 mod injector;
 mod link;
+mod refuser;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ pub enum What {
     Dropped,
     /// It let one wait.
     Delayed,
+    /// It answered one with an ICMP error.
+    Refused,
     /// Its token bucket was empty: dropped.
     Policed,
     /// Its token bucket was empty: delayed.
@@ -130,6 +133,17 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
         Element::Delayer { target, way, delay_ms, data_only } => {
             Box::new(delayer::Delayer::new(watch::Watch::new(target), *way, *delay_ms, *data_only, own))
         }
+        Element::Refuser { target, way, code, delay_ms, quotes, swallows } => Box::new(refuser::Refuser {
+            place,
+            watch: watch::Watch::new(target),
+            on: target.on,
+            way: *way,
+            code: *code,
+            delay_ms: *delay_ms,
+            quotes: *quotes,
+            swallows: *swallows,
+            rng: own,
+        }),
         Element::Rewriter { target } => {
             Box::new(censor::Rewriter { place, watch: watch::Watch::new(target) })
         }
