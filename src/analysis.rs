@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use crate::base::{Direction, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
-use crate::detect::cap;
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
+use crate::detect::{cap, dns as answers};
 use crate::flow::connection::{Connection, Ended};
 use crate::flow::defrag::Defragmenter;
 use crate::flow::refusal::Notice;
@@ -261,7 +261,9 @@ impl Analyzer {
             let f = &mut findings[n];
             (f.keyed_on, f.p_value, f.controls) = (Some(keyed.on), keyed.p_value, Some(keyed.controls));
         }
-        for finding in compared.findings {
+        let dns = answers::find(&udp.dns.rows, &connections, &udp.quic);
+        self.counts.not_compared += dns.not_compared;
+        for finding in compared.findings.into_iter().chain(dns.findings) {
             note_name(&finding, &mut verdicts);
             findings.push(finding);
         }
@@ -314,7 +316,7 @@ fn judge(
     }
 }
 
-/// What a finding about a name makes of its connections.
+/// What a finding about a name makes of its connections; one about DNS, of those that followed its answer.
 fn note_name(f: &Finding, verdicts: &mut [(Verdict, Option<String>)]) {
     for c in &f.connections {
         let verdict = &mut verdicts[*c];
@@ -368,8 +370,11 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
 }
 
 impl Analysis {
-    /// Wireshark's numbers of the streams that a finding is about.
+    /// Wireshark's numbers of the streams that a finding's packets belong to.
     pub fn streams(&self, f: &Finding) -> Vec<u64> {
+        if f.mechanism.is_of_dns() {
+            return Vec::new(); // its packets are those of DNS
+        }
         f.connections.iter().filter_map(|c| Some(self.connections.get(*c)?.stream)).collect()
     }
 
@@ -379,6 +384,11 @@ impl Analysis {
             Some(c) => c.name(),
             None => self.udp.quic.get(place - self.connections.len())?.name(),
         }
+    }
+
+    /// The name that a finding is about, where there is one.
+    pub fn name_of<'a>(&'a self, f: &'a Finding) -> Option<&'a str> {
+        f.name.as_deref().or_else(|| self.name(*f.connections.first()?))
     }
 
     /// Whether some input could not be read to its end.

@@ -147,6 +147,10 @@ pub enum Mechanism {
     QuicNoReply,
     /// A QUIC client was not heard any more after its hello.
     QuicDropped,
+    /// An answer of DNS that the resolver did not send.
+    DnsForged,
+    /// A resolver denies a name that another resolves.
+    DnsDenied,
 }
 
 impl Mechanism {
@@ -169,7 +173,14 @@ impl Mechanism {
             Self::Icmp => "icmp",
             Self::QuicNoReply => "quic_no_reply",
             Self::QuicDropped => "quic_dropped",
+            Self::DnsForged => "dns_forged",
+            Self::DnsDenied => "dns_denied",
         }
+    }
+
+    /// Whether its deciding packets are DNS, not those of its connections.
+    pub const fn is_of_dns(self) -> bool {
+        matches!(self, Self::DnsForged | Self::DnsDenied)
     }
 }
 
@@ -231,8 +242,11 @@ pub struct Finding {
     pub family: Option<String>,
     /// A pattern that a family is known for, but that others may send too.
     pub looks_like: Option<String>,
-    /// The connections, by their places in the capture's list, those of QUIC behind those of TCP; at least one, in order.
+    /// The connections, by their places in the capture's list, those of QUIC behind those of TCP, in order; at least one, save
+    /// of a finding about DNS, which has those that followed a forged answer.
     pub connections: Vec<usize>,
+    /// The name that it is about, where that is not the name of its connections.
+    pub name: Option<String>,
     /// What set it off, where something did.
     pub trigger: Option<Trigger>,
     /// What it depends on, where controls tell.
@@ -277,6 +291,7 @@ impl Finding {
             family: None,
             looks_like: None,
             connections,
+            name: None,
             trigger: None,
             keyed_on: None,
             p_value: None,

@@ -4,6 +4,7 @@
 //! weight with its source. A verdict is the sum, with a prior and with gates that cap it.
 
 pub mod cap;
+pub mod dns;
 pub mod finding;
 pub mod name;
 pub mod registry;

@@ -109,6 +109,20 @@ pub static RULES: &[Rule] = &[
         page: include_str!("../../docs/detectors/icmp-refused.md"),
     },
     Rule {
+        code: "DNS001",
+        name: "forged-answer",
+        summary: "an answer of DNS that the resolver did not send",
+        kind: "dns_interference",
+        page: include_str!("../../docs/detectors/forged-answer.md"),
+    },
+    Rule {
+        code: "DNS002",
+        name: "name-denied",
+        summary: "a name that one resolver denies and another resolves",
+        kind: "dns_interference",
+        page: include_str!("../../docs/detectors/name-denied.md"),
+    },
+    Rule {
         code: "CAP001",
         name: "policed",
         summary: "a rate held by dropping what exceeds it",

@@ -209,6 +209,24 @@ weights! {
     SERVER_WAITED = -6.0, false, "RFC 9293 §3.8.6.3: a system acknowledges within half a second, whatever its programs do; held by the matrix (servers that think for seconds)";
     /// SNI011, benign: a router said that a packet was larger than its link takes.
     TOO_BIG = -6.0, false, "RFC 1191, RFC 8201: path MTU discovery at work, or failing (RFC 2923 §2.1)";
+    /// DNS001: one query, and answers that contradict each other.
+    DNS_TWO_ANSWERS = 3.5, true, "Duan et al. 2012 (Hold-On): an injector cannot stop the resolver's own answer; RFC 1035 has one answer to a query";
+    /// DNS001, DNS002: again for the same name.
+    DNS_AGAIN = 1.0, false, "chance does not repeat itself for one name";
+    /// DNS001: the packet's TTL is not the resolver's.
+    DNS_TTL_OFF = 2.0, false, "Duan et al. 2012: the resolver's TTL is stable, an injector sits at another distance";
+    /// DNS001: sooner than the resolver ever answers.
+    DNS_TOO_EARLY = 2.0, false, "Duan et al. 2012: what comes sooner than the round trip to the resolver is not its answer";
+    /// DNS001: the spelling of the query is not repeated.
+    DNS_CASE = 2.0, false, "Dagon et al. 2008 (0x20): servers copy the question bit by bit";
+    /// DNS001: the same address for unrelated names.
+    DNS_SAME_FOR_OTHERS = 2.0, false, "Anonymous 2014 (FOCI): forged addresses come from a small pool";
+    /// DNS001: the address is no public server's, and the other answer's is.
+    DNS_BOGON = 2.0, false, "RFC 6890; Iran and others forge private addresses (Aryan et al. 2013)";
+    /// DNS001, benign: most names get two answers.
+    DNS_OFTEN_TWICE = -3.0, false, "a censor forges some names, a path with two resolvers all of them";
+    /// DNS002: one resolver denies what another resolves.
+    DNS_DENIED = 3.5, false, "Nabi 2013 (Pakistan): 60.91% of blocked sites by NXDOMAIN; a pointer by design";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

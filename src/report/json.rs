@@ -198,6 +198,7 @@ struct JsonName<'a> {
     dropped: u64,
     slowed: u64,
     inconclusive: u64,
+    dns_forged: u64,
     control: &'a [String],
     p_value: Option<f64>,
     conclusion: &'static str,
@@ -492,7 +493,8 @@ fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = 
 }
 
 fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Finding) -> JsonFinding<'a> {
-    let of_tcp = c.analysis.connections.get(f.connections[0]).map(|t| t.sni.as_deref());
+    let first = f.connections.first().filter(|_| f.name.is_none());
+    let of_tcp = first.and_then(|n| c.analysis.connections.get(*n)).map(|t| t.sni.as_deref());
     let rule = registry::find(f.code);
     JsonFinding {
         id: ids.finding(n, i),
@@ -504,7 +506,7 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
         family: f.family.as_deref(),
         looks_like: f.looks_like.as_deref(),
         connections: f.connections.iter().map(|i| ids.connection(n, *i)).collect(),
-        sni: of_tcp.unwrap_or_else(|| c.analysis.name(f.connections[0])),
+        sni: of_tcp.unwrap_or_else(|| c.analysis.name_of(f)),
         trigger: f.trigger.map(Trigger::name),
         keyed_on: f.keyed_on.map(KeyedOn::name),
         direction: f.direction.map(Direction::name),
@@ -546,6 +548,7 @@ fn json_name(row: &NameRow) -> JsonName<'_> {
         dropped: row.dropped,
         slowed: row.slowed,
         inconclusive: row.inconclusive,
+        dns_forged: row.dns_forged,
         control: &row.control,
         p_value: row.p_value,
         conclusion: row.conclusion(),

@@ -26,6 +26,8 @@ pub struct NameRow {
     pub slowed: u64,
     /// Those about which nothing can be said.
     pub inconclusive: u64,
+    /// Answers of DNS about it with a claim that the resolver did not send them.
+    pub dns_forged: u64,
     /// Names that it was held against.
     pub control: Vec<String>,
     /// Connections with those that went well.
@@ -51,6 +53,7 @@ impl NameRow {
             (1.., ..) => "reset",
             (_, 1.., _) => "dropped",
             (.., 1..) => "slowed",
+            _ if self.dns_forged > 0 => "dns_forged",
             _ if self.ok > 0 => "no_interference_seen",
             _ => "inconclusive",
         }
@@ -58,7 +61,12 @@ impl NameRow {
 
     /// Whether interference is claimed.
     pub fn is_claimed(&self) -> bool {
-        self.reset + self.dropped + self.slowed > 0
+        self.claims() > 0
+    }
+
+    /// How much is claimed of it.
+    fn claims(&self) -> u64 {
+        self.reset + self.dropped + self.slowed + self.dns_forged
     }
 
     /// The row in a sentence that says no more than was seen.
@@ -68,6 +76,14 @@ impl NameRow {
         let plural = if self.connections == 1 { "connection" } else { "connections" };
         if self.is_claimed() {
             let mut parts = Vec::new();
+            if self.dns_forged > 0 {
+                let answers = if self.dns_forged == 1 { "answer" } else { "answers" };
+                let were = if self.dns_forged == 1 { "was" } else { "were" };
+                let n = thousands(self.dns_forged);
+                parts.push(format!(
+                    "{n} DNS {answers} about {name} {were} not sent by the resolver that was asked"
+                ));
+            }
             let mut part = |n: u64, did: &str| {
                 if n > 0 {
                     let were = if n == 1 { "was" } else { "were" };
@@ -144,6 +160,10 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
             }
         }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
+            if let (Mechanism::DnsForged, Some(name)) = (f.mechanism, f.name.as_deref()) {
+                by_name.entry(name).or_insert_with(|| NameRow::new(name)).dns_forged += f.frames.len() as u64;
+                continue; // what followed went elsewhere, under whatever name
+            }
             for c in &f.connections {
                 if let Some(row) = a.name(*c).and_then(|n| by_name.get_mut(n)) {
                     row.take(f);
@@ -152,7 +172,6 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
         }
     }
     let mut rows: Vec<NameRow> = by_name.into_values().collect();
-    let claims = |r: &NameRow| r.reset + r.dropped + r.slowed;
-    rows.sort_by(|a, b| claims(b).cmp(&claims(a)).then_with(|| a.name.cmp(&b.name)));
+    rows.sort_by(|a, b| b.claims().cmp(&a.claims()).then_with(|| a.name.cmp(&b.name)));
     rows
 }

@@ -11,7 +11,10 @@ use crate::measure::Summary;
 
 /// The finding in a few sentences; addresses only where asked for.
 pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
-    match (a.connections.get(f.connections[0]), f.cap) {
+    if f.mechanism.is_of_dns() {
+        return of_dns(f, a);
+    }
+    match (f.connections.first().and_then(|c| a.connections.get(*c)), f.cap) {
         (Some(c), Some(cap)) if !f.code.starts_with("SNI") => of_cap(f, cap, c, addresses),
         (Some(c), None) if !f.code.starts_with("SNI") => of_reset(f, c, addresses),
         _ => of_name(f, a),
@@ -20,13 +23,40 @@ pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
 
 /// What the probability before any evidence says.
 pub fn prior(f: &Finding) -> &'static str {
-    if f.code.starts_with("SNI") {
+    if f.mechanism.is_of_dns() {
+        "before any evidence: most answers are the resolver's own"
+    } else if f.code.starts_with("SNI") {
         "before any evidence: most failures have nothing to do with the name"
     } else if f.cap.is_some() {
         "before any evidence: most transfers are slowed by nothing but their path"
     } else {
         "before any evidence: most resets are an endpoint's own"
     }
+}
+
+/// Answers of DNS in plain words.
+fn of_dns(f: &Finding, a: &Analysis) -> String {
+    let name = f.name.as_deref().map_or_else(|| "a name".to_owned(), |n| Untrusted(n).to_string());
+    let n = f.frames.len() as u64;
+    let at = if n == 1 { "frame" } else { "frames" };
+    let at = format!("{at} {}", frames(&f.frames));
+    if f.mechanism == Mechanism::DnsDenied {
+        return format!(
+            "A resolver denied {name} ({at}), which another resolver of the same client gave public addresses for. The answer is the resolver's own: who told it to say so, the user's filter or somebody else, no packet tells."
+        );
+    }
+    let (was, were) = (if n == 1 { "was" } else { "were" }, f.level == Level::Possible);
+    let was = if were { "may not have been".to_owned() } else { format!("{was} not") };
+    let led = f.connections.iter().filter(|c| **c < a.verdicts.len()).count() as u64;
+    let then = match led {
+        0 => String::new(),
+        1 => " One connection to the address in it followed.".to_owned(),
+        _ => format!(" {} to the addresses in it followed.", count(led, "connection")),
+    };
+    format!(
+        "{} to the question for {name} ({at}) {was} sent by the resolver that was asked, which gave another answer.{then}",
+        count(n, "DNS answer")
+    )
 }
 
 /// Failures of a name in plain words.

@@ -394,6 +394,7 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::SlowHandshake => "waited for seconds in their TLS handshake",
         Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
         Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",
+        Mechanism::DnsForged => "went to an address that a forged DNS answer gave",
         _ => "were slowed",
     }
 }

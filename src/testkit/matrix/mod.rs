@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::path::boxes::What;
 use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
 use super::path::line::Run;
-use super::path::scenario::{self, Class, Element, On, Scenario};
+use super::path::scenario::{self, Answer, Class, Element, On, Scenario};
 use super::path::world::play;
 use crate::analysis::{Analysis, Settings};
 use crate::detect::registry::{self, RULES};
@@ -255,6 +255,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
                 | Element::Delayer { target, .. }
                 | Element::Refuser { target, .. },
             ) => target,
+            Some(Element::DnsForger(f)) => &f.target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
@@ -264,7 +265,9 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let by = c.deeds.get(what.name()).into_iter().flatten();
         by.filter(|(place, _)| looks_at_names(place)).map(|(_, n)| n).sum()
     };
-    let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
+    let positive = |c: &&scenario::Covers| {
+        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
+    };
     let rule = entry.scenario.covers.iter().find(positive)?.rule.as_str();
     let held = by(What::Delayed) + by(What::Policed) + by(What::Shaped);
     if rule == "SNI010" {
@@ -285,6 +288,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI004" => ("SNI004", &["closed"]),
         "SNI006" => ("SNI006", &["throttled"]),
         "SNI011" => ("SNI011", &["size_keyed"]),
+        "DNS001" => ("DNS001", &["dns_forged"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
     })
@@ -309,11 +313,24 @@ fn outcomes(
         .filter(|(_, (client, server))| *client == port || *server == port)
         .map(|(n, _)| n)
         .collect();
-    let findings: Vec<&Finding> =
-        analysis.findings.iter().filter(|f| f.connections.iter().any(|c| here.contains(c))).collect();
+    // an answer of DNS is no connection: its frames tell whose it is
+    let mine = |frame: &u64| truth.frames.iter().any(|t| t.frame == *frame && t.port == port);
+    let findings: Vec<&Finding> = analysis
+        .findings
+        .iter()
+        .filter(|f| {
+            f.connections.iter().any(|c| here.contains(c))
+                || f.mechanism.is_of_dns() && f.frames.iter().any(mine)
+        })
+        .collect();
     // what is done because of a name can be told where the capture shows the name
-    let named = here.iter().any(|n| analysis.name(*n).is_some());
-    let expected = expected(entry, truth, port, c, named);
+    let asked = analysis.udp.dns.rows.iter().any(|t| t.client.port == port);
+    let named = asked || here.iter().any(|n| analysis.name(*n).is_some());
+    let mut expected = expected(entry, truth, port, c, named);
+    let denies = |addr| entry.scenario.server.iter().any(|s| s.address == addr && s.answer == Answer::Refuse);
+    if analysis.udp.dns.rows.iter().any(|t| t.client.port == port && denies(t.resolver.addr)) {
+        expected.push(("DNS002", &["dns_denied"]));
+    }
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();
     let outcome = |rule, class, said, f: Option<&Finding>| {

@@ -3,6 +3,7 @@
 mod bucket;
 mod censor;
 mod delayer;
+mod forger;
 mod injector;
 mod link;
 mod refuser;
@@ -124,6 +125,7 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
         Element::Policer(b) => Box::new(bucket::Policer::new(b, &mut own)),
         Element::Shaper(b) => Box::new(bucket::Shaper::new(b, &mut own)),
         Element::Injector(i) => Box::new(injector::Injector::new(place, i, own)),
+        Element::DnsForger(f) => Box::new(forger::Forger::new(place, f, own)),
         Element::Dropper { target, way, longer_than, data_only } => Box::new(censor::Dropper {
             watch: watch::Watch::new(target),
             way: *way,

@@ -177,6 +177,34 @@ fn one_packet() -> Vec<i32> {
     vec![0]
 }
 
+/// A box that answers DNS queries in the resolver's name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsForger {
+    /// Which queries: those for these names.
+    #[serde(default)]
+    pub target: Target,
+    /// How long it takes, ms.
+    #[serde(default = "fast")]
+    pub delay_ms: Draw,
+    /// TTL.
+    #[serde(default)]
+    pub ttl: ForgedTtl,
+    /// The addresses that it gives, one at a time; none: the name does not exist.
+    #[serde(default)]
+    pub answers: Vec<std::net::IpAddr>,
+    /// Whether it repeats the capitals of the query.
+    #[serde(default = "yes")]
+    pub keeps_case: bool,
+    /// Whether the query does not pass.
+    #[serde(default)]
+    pub swallows: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
 /// A token bucket.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -296,6 +324,8 @@ pub enum Element {
     Shaper(Bucket),
     /// A box that forges.
     Injector(Injector),
+    /// A box that forges DNS.
+    DnsForger(DnsForger),
     /// A box that drops.
     Dropper {
         /// Upon which connections.

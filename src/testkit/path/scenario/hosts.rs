@@ -120,6 +120,9 @@ pub struct Server {
     /// What it does.
     #[serde(default)]
     pub answer: Answer,
+    /// Whether a resolver gives another address each time that it is asked.
+    #[serde(default)]
+    pub rotates: bool,
     /// How long it thinks before it answers, ms.
     #[serde(default = "quick")]
     pub thinks_ms: Draw,
@@ -155,6 +158,8 @@ pub enum Hello {
     Opaque,
     /// Over QUIC, whatever stack the hosts have for TCP.
     Quic,
+    /// No connection: a DNS query for the name, to a resolver.
+    Dns,
 }
 
 /// How a connection ends.
@@ -209,6 +214,9 @@ pub(super) const fn no_wait() -> Draw {
 pub struct Connection {
     /// The name that they ask for.
     pub name: String,
+    /// The server, where several have the name.
+    #[serde(default)]
+    pub server: Option<std::net::IpAddr>,
     /// How many.
     #[serde(default = "once")]
     pub count: u32,
