@@ -378,7 +378,7 @@ mod tests {
         }
         let mut kept = Vec::new();
         table.finish(&mut |c| {
-            kept.push((c.refusals.count, c.refusals.first.len(), c.refusals.first[0].direction))
+            kept.push((c.refusals.count, c.refusals.first.len(), c.refusals.first[0].direction));
         });
         assert_eq!(kept, [(9, super::super::refusal::MOST_REFUSALS, Direction::ToServer)]);
     }

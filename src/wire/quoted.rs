@@ -60,7 +60,7 @@ impl Quoted {
     /// What an error that says "unreachable" gives as the reason, in words.
     pub const fn reason(&self) -> &'static str {
         match (self.v6, self.code) {
-            (false, 0) | (true, 0) => "no route to the network",
+            (_, 0) => "no route to the network",
             (false, 1) | (true, 3) => "host unreachable",
             (false, 2) => "protocol unreachable",
             (false, 3) | (true, 4) => "port unreachable",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::fate::{Fate, fate};
 use super::group::{Names, network};
+use super::rates::plateaus;
 use super::rows::{
     ByNetwork, COUNTED, Compared, Keyed, LISTED, MOST_GROUPS, MOST_ROWS, Row, Tally, around, controls, first,
     span,
@@ -74,6 +75,7 @@ pub fn compare(
         pairing.conclude(bad, &resets, connections, &mut out);
     }
     throttled(&rows, &by_network, findings, names, &mut out);
+    plateaus(&rows, &by_network, names, &mut out);
     slow(&rows, &by_network, names, &mut out);
     super::quic::compare(quic, connections.len(), names, &mut out);
     out

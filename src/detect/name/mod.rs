@@ -7,6 +7,7 @@ mod compare;
 mod fate;
 mod group;
 mod quic;
+mod rates;
 mod refusals;
 mod rows;
 mod samples;

@@ -19,7 +19,7 @@ use crate::flow::exchange::Exchange;
 use crate::measure::Summary;
 use crate::wire::tls::Alert;
 
-/// A wait under this is no throttle that a user notices: handshakes took over 3 s in Turkey (OONI), 1.3 to 5 s with YouTube's names in
+/// A wait under this is no throttle that a user notices: handshakes took over 3 s in Turkey (OONI), 1.3 to 5 s with names of a video service in
 /// Russia in 2024 (net4people 382), 0.07 to 0.65 s without.
 const FLOOR: Span = Span::from_secs(1);
 /// A wait must be so many times that of the controls' middle (a proposal; Turkey 30 times, Russia 3 and more).

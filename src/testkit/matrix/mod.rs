@@ -287,7 +287,8 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
         "SNI006" => ("SNI006", &["throttled"]),
-        "SNI011" => ("SNI011", &["size_keyed"]),
+        // where nothing small is beside the large packets, or only a part of the path is seen, it is a silence
+        "SNI011" => ("SNI011", &["size_keyed", "hello_dropped", "hello_muted", "drop_after_n", "freeze"]),
         "DNS001" => ("DNS001", &["dns_forged"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
