@@ -118,3 +118,46 @@ fn gap(c: &Connection, d: Direction) -> Option<SizeSplit> {
         frame: u64::from(beyond.frame),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Settings;
+    use crate::capture::LinkType;
+    use crate::testkit::analyzed;
+    use crate::testkit::conversation::{Conversation, Peer, capture};
+    use crate::testkit::pcap::PcapWriter;
+    use crate::testkit::tls::Hello;
+    use crate::wire::tcp::Flags;
+    use Direction::{ToClient, ToServer};
+
+    /// What the client's side sees where the first segment of an answer never comes, and the second does, twice, so far apart.
+    fn lost_and_came(lost: usize, came: usize, apart: Span) -> Option<SizeSplit> {
+        let client = Peer::new([192, 0, 2, 7].into(), 40_000, 64, Span::from_ns(20_000));
+        let server = Peer::new([198, 51, 100, 9].into(), 443, 52, Span::from_ms(20));
+        let mut c = Conversation::new(client, server, Timestamp::from_ns(1_708_128_000_000_000_000));
+        c.handshake().data(ToServer, &Hello::to("x.com").record()).round_trip(ToServer);
+        c.send(ToClient, Flags::ACK, &[]).send(ToClient, Flags::ACK, &vec![0x17; lost]);
+        c.frames.pop();
+        c.send(ToClient, Flags::ACK, &vec![0x17; came]).wait(apart).repeat(ToClient, 0);
+        let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+        for frame in capture(&[c]) {
+            pcap.frame(frame.at, &frame.bytes);
+        }
+        let a = analyzed(pcap.finish(), Settings::default()).unwrap();
+        a.connections[0].sizes
+    }
+
+    #[test]
+    fn a_gap_that_stays_beside_smaller_packets_tells_sizes_apart() {
+        let s = lost_and_came(1400, 95, Span::from_secs(4)).unwrap();
+        assert_eq!((s.direction, s.passed, s.vain, s.missing), (ToClient, 95, None, 1400));
+        assert_eq!(s.as_large(), 1_200);
+    }
+
+    #[test]
+    fn a_gap_that_is_young_or_smaller_than_what_came_does_not() {
+        assert_eq!(lost_and_came(1400, 95, Span::from_secs(2)), None);
+        assert_eq!(lost_and_came(95, 1400, Span::from_secs(4)), None);
+    }
+}
