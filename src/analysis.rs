@@ -11,7 +11,7 @@ use crate::capture::{End, Facts, Frame, LinkType, Source};
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
-use crate::detect::{cap, dns as answers};
+use crate::detect::{answer, cap, dns as answers};
 use crate::flow::connection::{Connection, Ended};
 use crate::flow::defrag::Defragmenter;
 use crate::flow::refusal::Notice;
@@ -254,6 +254,13 @@ impl Analyzer {
             verdicts[finding.connections[0]] = verdict_of(&finding);
             findings.push(finding);
         }
+        for finding in answer::find(&connections) {
+            let verdict = &mut verdicts[finding.connections[0]];
+            if verdict.0 != Verdict::Interfered {
+                *verdict = verdict_of(&finding);
+            }
+            findings.push(finding);
+        }
         findings.extend(cap::find(&mut transfers));
         let compared = compare(&connections, &udp.quic, &findings, &self.names);
         self.counts.not_compared = compared.not_compared;
@@ -338,6 +345,9 @@ fn verdict_of(f: &Finding) -> (Verdict, Option<String>) {
         return (Verdict::Interfered, None);
     }
     let which = match f.frames.first() {
+        Some(frame) if f.code.starts_with("SNI") => {
+            format!("the answer in frame {frame} may not be the server's own")
+        }
         Some(frame) => format!("the reset in frame {frame} may not be the endpoint's own"),
         None => "its end looks like that of a reset which this capture cannot hold".to_owned(),
     };
@@ -360,7 +370,7 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
         ))
     } else if s.flows.to_client.conflicts > 0 {
         Some(format!(
-            "{} of its answer came with two contents: one of them may not be the server's, and no rule judges that yet",
+            "{} of its answer came with two contents: one of them may not be the server's",
             if s.flows.to_client.conflicts == 1 { "a part" } else { "parts" }
         ))
     } else {

@@ -147,6 +147,10 @@ pub enum Mechanism {
     QuicNoReply,
     /// A QUIC client was not heard any more after its hello.
     QuicDropped,
+    /// An answer that the server did not send.
+    Forged,
+    /// Payload that a box changed.
+    Tampered,
     /// An answer of DNS that the resolver did not send.
     DnsForged,
     /// A resolver denies a name that another resolves.
@@ -173,6 +177,8 @@ impl Mechanism {
             Self::Icmp => "icmp",
             Self::QuicNoReply => "quic_no_reply",
             Self::QuicDropped => "quic_dropped",
+            Self::Forged => "forged",
+            Self::Tampered => "tampered",
             Self::DnsForged => "dns_forged",
             Self::DnsDenied => "dns_denied",
         }

@@ -3,6 +3,7 @@
 //! A detector turns what the rooms below have measured into [`finding::Evidence`]: a claim in words, the packets, a
 //! weight with its source. A verdict is the sum, with a prior and with gates that cap it.
 
+pub mod answer;
 pub mod cap;
 pub mod dns;
 pub mod finding;

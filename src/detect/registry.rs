@@ -88,6 +88,20 @@ pub static RULES: &[Rule] = &[
         page: include_str!("../../docs/detectors/quic-silenced.md"),
     },
     Rule {
+        code: "SNI008",
+        name: "answer-forged",
+        summary: "an answer in the server's name that the server did not send",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/answer-forged.md"),
+    },
+    Rule {
+        code: "SNI009",
+        name: "payload-tampered",
+        summary: "payload of which a box moved the first and the last bytes",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/payload-tampered.md"),
+    },
+    Rule {
         code: "SNI010",
         name: "slow-handshake",
         summary: "TLS handshakes that wait for seconds, because of the name",

@@ -233,6 +233,20 @@ weights! {
     DNS_OFTEN_TWICE = -3.0, false, "a censor forges some names, a path with two resolvers all of them";
     /// DNS002: one resolver denies what another resolves.
     DNS_DENIED = 3.5, false, "Nabi 2013 (Pakistan): 60.91% of blocked sites by NXDOMAIN; a pointer by design";
+    /// SNI008: the server's stream has two contents, or two beginnings.
+    ANSWER_TWO_CONTENTS = 4.0, true, "Weaver et al. 2009; QUANTUMINSERT: a sound TCP repeats its bytes as they were (RFC 9293 §3.8.1)";
+    /// SNI008: the TTL is not that of the server's other packets.
+    ANSWER_TTL_OFF = 2.5, false, "as for resets (Weaver et al. 2009): a box on the way sits at another distance";
+    /// SNI008: sooner after the request than the server can be reached.
+    ANSWER_TOO_EARLY = 3.0, true, "physics: the shortest handshake with this server bounds the round trip";
+    /// SNI008: no timestamps in a connection that agreed on them.
+    ANSWER_NO_TIMESTAMPS = 3.0, true, "RFC 7323 §3.2: once agreed on, they must be in every segment that is no reset";
+    /// SNI008, benign: all answers of the server lie apart from its handshakes.
+    ANSWER_SYN_PROXY = -4.0, false, "SYN proxies and load balancers shake hands for the servers behind them";
+    /// SNI009: the first bytes of a record's header were moved.
+    PAYLOAD_SWAPPED = 7.0, true, "Ablove et al. 2026 (Geedge, action tamper); random bytes look so once in some millions";
+    /// SNI009: the receiver refused it.
+    PAYLOAD_REFUSED = 1.5, false, "RFC 8446 §6: bad_record_mac, decode_error, unexpected_message end a connection";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod defrag;
 pub mod dns;
 pub mod exchange;
+pub mod foreign;
 pub mod half;
 pub mod head;
 pub mod history;

@@ -26,6 +26,10 @@ pub struct NameRow {
     pub slowed: u64,
     /// Those about which nothing can be said.
     pub inconclusive: u64,
+    /// Those with a claim that the server did not send their answer.
+    pub forged: u64,
+    /// Those with a claim that a box changed what was said.
+    pub tampered: u64,
     /// Answers of DNS about it with a claim that the resolver did not send them.
     pub dns_forged: u64,
     /// Names that it was held against.
@@ -53,6 +57,8 @@ impl NameRow {
             (1.., ..) => "reset",
             (_, 1.., _) => "dropped",
             (.., 1..) => "slowed",
+            _ if self.forged > 0 => "forged",
+            _ if self.tampered > 0 => "tampered",
             _ if self.dns_forged > 0 => "dns_forged",
             _ if self.ok > 0 => "no_interference_seen",
             _ => "inconclusive",
@@ -66,7 +72,7 @@ impl NameRow {
 
     /// How much is claimed of it.
     fn claims(&self) -> u64 {
-        self.reset + self.dropped + self.slowed + self.dns_forged
+        self.reset + self.dropped + self.slowed + self.forged + self.tampered + self.dns_forged
     }
 
     /// The row in a sentence that says no more than was seen.
@@ -96,6 +102,8 @@ impl NameRow {
                 .map_or(String::new(), |h| format!(", by a device about {h} hops from the point of capture"));
             part(self.reset, &format!("reset{when} by packets that no endpoint sent{device}"));
             part(self.dropped, "cut off in silence once the name was sent");
+            part(self.forged, "answered, in the server's name, by packets that it did not send");
+            part(self.tampered, "changed on the way, so that they broke");
             let rate = self.rate_bps.map_or(String::new(), |r| format!(" to about {}", bits(r)));
             part(self.slowed, &format!("slowed{rate}"));
             let held = match self.keyed_on {
@@ -131,6 +139,8 @@ impl NameRow {
                 self.slowed += 1;
                 self.rate_bps = self.rate_bps.or(f.cap.map(|c| c.rate_bps));
             }
+            Mechanism::Forged => self.forged += 1,
+            Mechanism::Tampered => self.tampered += 1,
             // the resets themselves are counted; and a cap that does not depend on the name is the path's
             Mechanism::Reset | Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {}
             _ => self.dropped += 1,

@@ -14,6 +14,11 @@ pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
     if f.mechanism.is_of_dns() {
         return of_dns(f, a);
     }
+    if let (Mechanism::Forged | Mechanism::Tampered, Some(c)) =
+        (f.mechanism, f.connections.first().and_then(|c| a.connections.get(*c)))
+    {
+        return of_answer(f, c, addresses);
+    }
     match (f.connections.first().and_then(|c| a.connections.get(*c)), f.cap) {
         (Some(c), Some(cap)) if !f.code.starts_with("SNI") => of_cap(f, cap, c, addresses),
         (Some(c), None) if !f.code.starts_with("SNI") => of_reset(f, c, addresses),
@@ -25,6 +30,8 @@ pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
 pub fn prior(f: &Finding) -> &'static str {
     if f.mechanism.is_of_dns() {
         "before any evidence: most answers are the resolver's own"
+    } else if matches!(f.mechanism, Mechanism::Forged | Mechanism::Tampered) {
+        "before any evidence: most answers are the server's own"
     } else if f.code.starts_with("SNI") {
         "before any evidence: most failures have nothing to do with the name"
     } else if f.cap.is_some() {
@@ -56,6 +63,31 @@ fn of_dns(f: &Finding, a: &Analysis) -> String {
     format!(
         "{} to the question for {name} ({at}) {was} sent by the resolver that was asked, which gave another answer.{then}",
         count(n, "DNS answer")
+    )
+}
+
+/// An answer that is not the server's in plain words.
+fn of_answer(f: &Finding, c: &Summary, addresses: bool) -> String {
+    let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
+    let between = if addresses { format!(" ({} to {})", c.client, c.server) } else { String::new() };
+    let trigger = f.trigger.unwrap_or(Trigger::Unknown);
+    let control = if trigger.has_name() && c.name().is_some() { held_against(f) } else { String::new() };
+    let at = if f.frames.len() == 1 { "frame" } else { "frames" };
+    let at = format!("stream {}, {at} {}", c.stream, frames(&f.frames));
+    let may = f.level == Level::Possible;
+    if f.mechanism == Mechanism::Tampered {
+        let (whose, was) = match f.direction {
+            Some(Direction::ToServer) => ("The client's words", if may { "may have been" } else { "were" }),
+            _ => ("The server's answer", if may { "may have been" } else { "was" }),
+        };
+        return format!(
+            "{whose} in the connection to {name}{between} ({at}) {was} changed on the way: the first bytes of a TLS record stand elsewhere than where they belong.{control}"
+        );
+    }
+    let what = if trigger == Trigger::Syn { "A SYN-ACK" } else { "An answer" };
+    let was = if may { "may not have been" } else { "was not" };
+    format!(
+        "{what} in the connection to {name}{between} ({at}) that names the server as its sender {was} sent by it.{control}"
     )
 }
 

@@ -149,14 +149,15 @@ impl<'a> Pairing<'a> {
         out: &mut Compared,
     ) {
         let keyed_on = self.keyed_on();
-        if self.mechanism == Mechanism::Reset {
+        let shown = matches!(self.mechanism, Mechanism::Reset | Mechanism::Forged | Mechanism::Tampered);
+        if shown {
             for n in bad.iter().filter_map(|b| resets.get(&b.n)).flatten() {
                 if let Some(on) = keyed_on {
                     out.keyed.insert(*n, Keyed { on, p_value: self.p_value, controls: self.controls() });
                 }
             }
-            if keyed_on != Some(KeyedOn::Sni) {
-                return; // each reset is a finding already; without controls there is nothing to add
+            if keyed_on != Some(KeyedOn::Sni) || self.mechanism != Mechanism::Reset {
+                return; // each is a finding already; without controls there is nothing to add
             }
         }
         let evidence = self.evidence(bad);
@@ -396,6 +397,8 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::SlowHandshake => "waited for seconds in their TLS handshake",
         Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
         Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",
+        Mechanism::Forged => "got answers that the server did not send",
+        Mechanism::Tampered => "got answers that a box had changed",
         Mechanism::DnsForged => "went to an address that a forged DNS answer gave",
         _ => "were slowed",
     }

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::path::boxes::What;
-use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
+use super::path::capture::{Captured, ConnectionTruth, FrameTruth, Truth, capture};
 use super::path::line::Run;
 use super::path::scenario::{self, Answer, Class, Element, On, Scenario};
 use super::path::world::play;
@@ -206,6 +206,8 @@ fn expected(
     named: bool,
 ) -> Vec<(&'static str, &'static [&'static str])> {
     let mut all: Vec<(&'static str, &'static [&'static str])> = Vec::new();
+    let covered =
+        |rule: &str| entry.scenario.covers.iter().any(|c| c.rule == rule && c.class == Class::Positive);
     let reset = |origin: &str| truth.frames.iter().any(|f| f.port == port && f.reset && f.origin == origin);
     if reset("forged") {
         all.push(("RST001", &["injected"]));
@@ -218,7 +220,7 @@ fn expected(
         all.push(("RST002", &["rewritten_in_path", "injected"]));
     }
     // where no delay is known, a policer and a shaper's full queue lose alike
-    if entry.scenario.covers.iter().any(|c| c.rule == "CAP003" && c.class == Class::Positive) {
+    if covered("CAP003") {
         let shaped = c.count(What::Shaped) >= CAPPED * 2 && c.count(What::Overflowed) >= CAPPED;
         if c.count(What::Policed) >= CAPPED || shaped {
             all.push(("CAP003", &["rate_limited_unknown"]));
@@ -230,6 +232,14 @@ fn expected(
         if c.count(What::Shaped) >= CAPPED * 2 {
             all.push(("CAP002", &["shaped"]));
         }
+    }
+    let forged = |f: &FrameTruth| f.port == port && !f.reset && f.origin == "forged";
+    if covered("SNI008") && truth.frames.iter().any(forged) {
+        all.push(("SNI008", &["forged"]));
+    }
+    let changed = |f: &FrameTruth| f.port == port && !f.reset && f.origin == "rewritten";
+    if covered("SNI009") && truth.frames.iter().any(changed) {
+        all.push(("SNI009", &["tampered"]));
     }
     if named {
         all.extend(by_name(entry, c));
@@ -286,6 +296,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
+        "SNI008" | "SNI009" => return None, // shown by packets, named or not
         "SNI006" => ("SNI006", &["throttled"]),
         // where nothing small is beside the large packets, or only a part of the path is seen, it is a silence
         "SNI011" => ("SNI011", &["size_keyed", "hello_dropped", "hello_muted", "drop_after_n", "freeze"]),

@@ -263,6 +263,7 @@ impl World {
             IpId::Random => self.rng.word(),
         };
         let front = end.host.reset_ttl.filter(|_| reset);
+        let front = front.or(end.host.syn_ack_ttl.filter(|_| flags.has(Flags::SYN)));
         packet.set_ttl(front.unwrap_or(end.host.ttl));
         packet.set_id(if front.is_some() { 0 } else { id }, end.host.df);
         let card = self.cards.entry((side, source)).or_insert(START);

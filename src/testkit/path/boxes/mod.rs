@@ -149,7 +149,9 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
         Element::Rewriter { target } => {
             Box::new(censor::Rewriter { place, watch: watch::Watch::new(target) })
         }
-        Element::Tamper { target } => Box::new(censor::Tamper { place, watch: watch::Watch::new(target) }),
+        Element::Tamper { target, across } => {
+            Box::new(censor::Tamper { place, watch: watch::Watch::new(target), across: *across })
+        }
         Element::Nat { forgets_s, resets } => {
             Box::new(censor::Nat { forgets: ms(forgets_s * 1e3), resets: *resets, seen: BTreeMap::new() })
         }

@@ -378,8 +378,12 @@ pub enum Element {
         #[serde(default)]
         target: Target,
     },
-    /// A box that swaps the first two and the last two bytes of payloads to the client.
+    /// A box that moves the first two and the last two bytes of payloads to the client: each pair into its own other order, or
+    /// one pair into the place of the other.
     Tamper {
+        /// Whether one pair goes into the place of the other.
+        #[serde(default)]
+        across: bool,
         /// Upon which connections.
         #[serde(default)]
         target: Target,

@@ -43,6 +43,8 @@ pub struct Host {
     pub ttl: u8,
     /// The TTL of its resets, where something in front of it sends them.
     pub reset_ttl: Option<u8>,
+    /// The TTL of its SYN-ACKs, where something in front of it shakes hands.
+    pub syn_ack_ttl: Option<u8>,
     /// How it numbers packets.
     pub ip_id: IpId,
     /// DF on its packets.
@@ -70,6 +72,7 @@ impl Default for Host {
             control: Control::Cubic,
             ttl: 64,
             reset_ttl: None,
+            syn_ack_ttl: None,
             ip_id: IpId::Counter,
             df: true,
             mss: 1448,
