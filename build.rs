@@ -1,6 +1,6 @@
-//! Finds out whether libpcap is there to compare with, and says so as `cfg(libpcap)`.
+//! Finds out whether libpcap is there to record with, and says so as `cfg(libpcap)`.
 //!
-//! Only one test uses it (`tests/libpcap.rs`); the program never does. `PINCHPOINT_NO_LIBPCAP=1` leaves it out.
+//! Without it the program records nothing and does all else. `PINCHPOINT_NO_LIBPCAP=1` leaves it out.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn main() {
         println!("cargo::rustc-cfg=libpcap");
     } else {
         println!(
-            "cargo::warning=libpcap is missing, so the test that compares with it is left out; install it with: \
+            "cargo::warning=libpcap is missing, so live capture is left out (all else works); for live capture, install it and build again: \
              apt install libpcap-dev | dnf install libpcap-devel | brew install libpcap"
         );
     }

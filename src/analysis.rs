@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Direction, Timestamp};
+use crate::base::{Direction, Span, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
@@ -109,7 +109,8 @@ pub struct Counts {
 /// jumbo frames of 9000 bytes are as rare as they are telling).
 const LONGEST_SEGMENT: u32 = 1600;
 
-/// An analysis in progress.
+/// An analysis in progress. A copy of it can be finished while it goes on.
+#[derive(Clone)]
 pub struct Analyzer {
     table: FlowTable,
     defrag: Defragmenter,
@@ -121,7 +122,7 @@ pub struct Analyzer {
 }
 
 /// What is left of connections that are over.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Collected {
     summaries: Vec<Summary>,
     cases: Vec<Case>,
@@ -139,7 +140,30 @@ impl Collected {
         self.cases.extend(Case::new(c, self.summaries.len()));
         self.summaries.push(Summary::new(c, seen_until));
     }
+
+    /// Drops the rows that `drop` names, in the order in which they were taken.
+    fn forget(&mut self, mut drop: impl FnMut(usize, &Summary) -> bool) {
+        let mut kept = 0;
+        let mut n = 0;
+        let mut places = Vec::with_capacity(self.summaries.len());
+        self.summaries.retain(|s| {
+            let keep = !drop(n, s);
+            places.push(keep.then_some(kept));
+            (n, kept) = (n + 1, kept + usize::from(keep));
+            keep
+        });
+        self.cases.retain_mut(|c| {
+            places[c.connection].is_some_and(|place| {
+                c.connection = place;
+                true
+            })
+        });
+        self.transfers.retain(|place| places[place]);
+    }
 }
+
+/// The longest time that a detector compares over: connections with other names within an hour.
+const LONGEST_WINDOW: Span = Span::from_secs(3600);
 
 impl Analyzer {
     /// An analysis that has seen nothing yet.
@@ -220,6 +244,25 @@ impl Analyzer {
         c.first = c.first.or(Some(frame.at));
         c.last = Some(c.last.map_or(frame.at, |l| l.max(frame.at)));
         c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
+    }
+
+    /// Drops rows once there are more than `most`: first those older than any detector compares over, then the oldest
+    /// until half are left. For captures that have no end. Gives how many were dropped.
+    pub fn forget(&mut self, most: usize) -> u64 {
+        let rows = |a: &Self| a.collected.summaries.len() + a.datagrams.rows();
+        let before = rows(self);
+        if before <= most {
+            return 0;
+        }
+        let old = self.counts.last.unwrap_or_default() + Span::from_ns(-LONGEST_WINDOW.ns());
+        self.collected.forget(|_, s| s.started + s.duration < old);
+        self.datagrams.forget(old);
+        if rows(self) > most / 4 * 3 {
+            let surplus = self.collected.summaries.len().saturating_sub(most / 4);
+            self.collected.forget(|n, _| n < surplus);
+            self.datagrams.keep_newest(most / 4);
+        }
+        (before - rows(self)) as u64
     }
 
     /// Ends the analysis: judges what is left, with the whole capture known.

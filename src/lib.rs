@@ -9,6 +9,8 @@
 //! 5. [`detect`] turns numbers into findings, each with its evidence;
 //! 6. [`report`] renders them, and [`cli`] is the program.
 //!
+//! [`live`] records packets, and analyses them as they come.
+//!
 //! [`analysis::analyze`] joins them: the only loop over packets. [`base`] holds the words that all of them use.
 
 pub mod analysis;
@@ -17,6 +19,7 @@ pub mod capture;
 pub mod cli;
 pub mod detect;
 pub mod flow;
+pub mod live;
 pub mod measure;
 pub mod report;
 pub mod wire;

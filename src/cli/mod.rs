@@ -2,11 +2,13 @@
 
 mod analyze;
 mod args;
+mod capture;
 mod error;
 mod exit;
 mod explain;
 mod info;
 mod input;
+mod live;
 mod progress;
 mod style;
 
@@ -32,6 +34,8 @@ pub fn run(
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
+        Command::Capture(c) => capture::run(c, out, err),
+        Command::Live(l) => live::run(l, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

@@ -49,6 +49,7 @@ impl Default for Limits {
 }
 
 /// The open connections.
+#[derive(Clone)]
 pub struct FlowTable {
     index: HashTable<u32>,
     slots: Vec<Slot>,
@@ -67,6 +68,7 @@ pub struct FlowTable {
     pub evicted: u64,
 }
 
+#[derive(Clone)]
 struct Slot {
     hash: u64,
     key: Key,

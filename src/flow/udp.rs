@@ -180,7 +180,7 @@ impl Timed for UdpFlow {
 }
 
 /// The UDP flows that are open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UdpTable {
     flows: Slots<Key, UdpFlow>,
     /// One bit a port: those on which flows are looked for.

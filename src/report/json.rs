@@ -136,7 +136,7 @@ pub(super) struct Signature {
 }
 
 #[derive(Serialize)]
-struct JsonFinding<'a> {
+pub(super) struct JsonFinding<'a> {
     id: String,
     capture: usize,
     code: &'static str,
@@ -208,14 +208,14 @@ struct JsonName<'a> {
 }
 
 /// Names every connection and finding of an answer.
-struct Ids {
+pub(super) struct Ids {
     /// For each capture, how many connections the captures before it have.
     connections_before: Vec<usize>,
     findings_before: Vec<usize>,
 }
 
 impl Ids {
-    fn new(captures: &[Capture]) -> Self {
+    pub(super) fn new(captures: &[Capture]) -> Self {
         let before = |count: &dyn Fn(&Capture) -> usize| {
             let sums = captures.iter().scan(0, |sum, c| {
                 let here = *sum;
@@ -337,7 +337,7 @@ struct Line<'a, T> {
     item: &'a T,
 }
 
-fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
+pub(super) fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Line { schema: SCHEMA, r#type: kind, item })?;
     out.write_all(b"\n")
 }
@@ -494,7 +494,13 @@ fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = 
     c.analysis.findings.iter().enumerate().map(move |(i, f)| json_finding(ids, n, i, c, f))
 }
 
-fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Finding) -> JsonFinding<'a> {
+pub(super) fn json_finding<'a>(
+    ids: &Ids,
+    n: usize,
+    i: usize,
+    c: &'a Capture,
+    f: &'a Finding,
+) -> JsonFinding<'a> {
     let first = f.connections.first().filter(|_| f.name.is_none());
     let of_tcp = first.and_then(|n| c.analysis.connections.get(*n)).map(|t| t.sni.as_deref());
     let rule = registry::find(f.code);
