@@ -186,7 +186,7 @@ impl<'a> Pairing<'a> {
             p_value: self.p_value,
             controls: Some(self.controls()),
             direction: self.direction(bad),
-            hops: refusals::distance(bad),
+            hops: if self.mechanism == Mechanism::Icmp { refusals::distance(bad) } else { None },
             frames,
             prior: w::NAME_PRIOR,
             confidence,
@@ -286,13 +286,14 @@ impl<'a> Pairing<'a> {
         );
         let silent = self.is_silent();
         add(&w::LOSSY_PATH, if silent { parts } else { 0.0 }, claim, Vec::new());
-        let too_big = sizes::too_big(bad);
-        let claim = format!("in {too_big} of them an ICMP error says that a packet was too big");
-        add(&w::TOO_BIG, f64::from(u8::from(too_big > 0)), claim, Vec::new());
         let partly = |r: &&&Row<'_>| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly);
         let large = bad.iter().filter(partly).count();
         let claim = format!("in {large} of them a part of the hello was acknowledged and the rest never");
         add(&w::LARGE_HELLO, f64::from(u8::from(large * 2 > n)), claim, Vec::new());
+        let too_big =
+            if self.mechanism == Mechanism::SizeKeyed || large > 0 { sizes::too_big(bad) } else { 0 };
+        let claim = format!("in {too_big} of them an ICMP error says that a packet was too big");
+        add(&w::TOO_BIG, f64::from(u8::from(too_big > 0)), claim, Vec::new());
         all.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
         all
     }
