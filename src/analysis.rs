@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Direction, Span, Timestamp};
+use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
@@ -311,6 +311,9 @@ impl Analyzer {
             let f = &mut findings[n];
             (f.keyed_on, f.p_value, f.controls) = (Some(keyed.on), keyed.p_value, Some(keyed.controls));
         }
+        for (n, residual) in compared.lingered {
+            findings[n].residual = Some(residual);
+        }
         let dns = answers::find(&udp.dns.rows, &connections, &udp.quic);
         self.counts.not_compared += dns.not_compared;
         for finding in compared.findings.into_iter().chain(dns.findings) {
@@ -431,11 +434,32 @@ impl Analysis {
         f.connections.iter().filter_map(|c| Some(self.connections.get(*c)?.stream)).collect()
     }
 
+    /// Client and server of the connection at a place of the list, those of QUIC behind those of TCP.
+    pub fn ends(&self, place: usize) -> Option<(Endpoint, Endpoint)> {
+        match self.connections.get(place) {
+            Some(c) => Some((c.client, c.server)),
+            None => self.quic(place).map(|q| (q.client, q.server)),
+        }
+    }
+
+    /// The first frame and the last of the connection at a place of the list.
+    pub fn frames(&self, place: usize) -> Option<(u64, u64)> {
+        match self.connections.get(place) {
+            Some(c) => Some((c.first_frame, c.last_frame)),
+            None => self.quic(place).map(|q| (q.first_frame, q.last_frame)),
+        }
+    }
+
+    /// The QUIC connection at a place of the list; `None` where one of TCP is there, or none.
+    pub fn quic(&self, place: usize) -> Option<&QuicSummary> {
+        self.udp.quic.get(place.checked_sub(self.connections.len())?)
+    }
+
     /// The name that the connection at a place of the list asked for, those of QUIC behind those of TCP.
     pub fn name(&self, place: usize) -> Option<&str> {
         match self.connections.get(place) {
             Some(c) => c.name(),
-            None => self.udp.quic.get(place - self.connections.len())?.name(),
+            None => self.quic(place)?.name(),
         }
     }
 

@@ -12,6 +12,7 @@ use pinchpoint::base::{Direction, Span, Timestamp};
 use pinchpoint::capture::{Frame, LinkType, Source, open_path};
 use pinchpoint::live::changes::{Change, Changes};
 use pinchpoint::live::engine::{Engine, ROWS};
+use pinchpoint::live::trim::Trim;
 use pinchpoint::testkit::conversation::{Conversation, Peer, capture};
 use pinchpoint::testkit::tls::{Hello, server_flight_13};
 
@@ -209,4 +210,33 @@ fn what_cannot_be_is_said_with_what_mends_it() {
         assert_eq!(run(&["capture", "-D"]).status.code(), Some(2));
     }
     assert!(!file.exists());
+}
+
+/// What is left out by default is not what judging needs: the same is found, as surely.
+#[test]
+fn what_is_recorded_by_default_is_enough() {
+    let said = |file: &Path, mut trim: Option<Trim>| {
+        let mut source = open_path(file).unwrap();
+        let mut a = Analyzer::new(Settings::default());
+        let mut bytes = 0;
+        while let Some(f) = source.next_frame() {
+            let keep = trim.as_mut().map_or(Some(f.data.len()), |t| t.keep(&f));
+            let Some(keep) = keep else { continue };
+            bytes += keep;
+            a.push(&Frame { data: &f.data[..keep], ..f });
+        }
+        let a = a.finish(Vec::new());
+        let findings: Vec<_> =
+            a.findings.iter().map(|f| (f.code, f.level, f.frames.clone(), f.connections.clone())).collect();
+        (format!("{findings:?}"), bytes)
+    };
+    for name in ["pakistan-2024", "reset-after-hello", "kernel-reset-ae", "kernel-reset-keyed"] {
+        let file = fixture(name);
+        let (whole, trimmed) = (said(&file, None), said(&file, Some(Trim::default())));
+        assert_eq!(whole.0, trimmed.0, "{name}");
+        println!("{name}: {} of {} bytes", trimmed.1, whole.1);
+        if name == "pakistan-2024" {
+            assert!(trimmed.1 < whole.1, "some of it is long enough to be trimmed");
+        }
+    }
 }

@@ -18,6 +18,10 @@ pub(super) struct Args {
 pub(super) enum Command {
     Analyze(Analyze),
     Info(Info),
+    #[cfg(feature = "charts")]
+    Chart(super::picture_args::Chart),
+    #[cfg(feature = "charts")]
+    Report(super::picture_args::Report),
     Capture(Capture),
     Live(Live),
     Explain(Explain),
@@ -157,7 +161,7 @@ pub(super) struct Capture {
 
 /// Record and analyse at once: findings as they happen, on a screen or as lines, and at the end what `analyze` says.
 ///
-/// With -i, packets come from an interface; with -r, from a file or from a pipe: tcpdump -i IF -w - | pinchpoint live -r -
+/// With -i, packets come from an interface; with -r, from a file or from a pipe: tcpdump -i IF -U -w - | pinchpoint live -r -
 #[derive(Debug, ClapArgs)]
 pub(super) struct Live {
     /// Read packets from this capture instead; `-` is standard input.

@@ -57,14 +57,16 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         Some(path) => Session::read(path, &engine, signals)?,
         None => Session::record(args, &engine, signals, format, err)?,
     };
-    if format == LiveFormat::Screen {
-        session.show(args, out)?;
-    } else {
-        let style = match format {
-            LiveFormat::Text => Style::Text { addresses: args.show_addresses },
-            _ => Style::Ndjson,
-        };
-        session.tell(Lines::new(style), out, err)?;
+    let shown = match format {
+        LiveFormat::Screen => session.show(args, out),
+        LiveFormat::Text => {
+            session.tell(Lines::new(Style::Text { addresses: args.show_addresses }), out, err)
+        }
+        LiveFormat::Ndjson => session.tell(Lines::new(Style::Ndjson), out, err),
+    };
+    if let Err(e) = shown {
+        session.abandon();
+        return Err(e);
     }
     session.finish(args, settings, format, out, err)
 }
@@ -164,11 +166,7 @@ impl<'a> Session<'a> {
         let (mut pace, mut asked, mut counted) = (Pace::new(), None, clock::now());
         loop {
             let over = self.is_over(&mut asked);
-            let said = self.say(&mut lines, &mut pace, &mut counted, out, err);
-            if said.is_err() {
-                self.signals.stop(); // whoever read the lines is gone: end the recording too
-            }
-            said?;
+            self.say(&mut lines, &mut pace, &mut counted, out, err)?;
             if over {
                 return Ok(());
             }
@@ -227,6 +225,14 @@ impl<'a> Session<'a> {
                 }
                 screen::Turn::On => {}
             }
+        }
+    }
+
+    /// Ends the recording without an answer: whoever wanted one is gone.
+    fn abandon(self) {
+        self.signals.stop();
+        if let Some((_, thread)) = self.recorder {
+            let _ = thread.join(); // the file is whole then, whatever it says
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a detector says: a finding, the evidence that it rests on, and the innocent causes that were weighed.
 
 use super::weights::Weight;
-use crate::base::{Direction, Timestamp};
+use crate::base::{Direction, Span, Timestamp};
 
 /// How sure a finding is. `Confirmed` and `Likely` are claims; `Possible` is a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,6 +226,17 @@ pub struct Controls {
     pub failed: usize,
 }
 
+/// How long other connections to the same server and port failed after a name set a box off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Residual {
+    /// From the last that set it off to the last that failed.
+    pub at_least: Span,
+    /// And to the first that went well.
+    pub at_most: Span,
+    /// How many failed.
+    pub connections: usize,
+}
+
 /// A cap on the rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cap {
@@ -261,6 +272,8 @@ pub struct Finding {
     pub p_value: Option<f64>,
     /// What it was held against, where there was something.
     pub controls: Option<Controls>,
+    /// What lingered after it.
+    pub residual: Option<Residual>,
     /// The cap, of a finding about one.
     pub cap: Option<Cap>,
     /// Which way the packets went; `None` for both.
@@ -302,6 +315,7 @@ impl Finding {
             keyed_on: None,
             p_value: None,
             controls: None,
+            residual: None,
             cap: None,
             direction: None,
             frames: Vec::new(),

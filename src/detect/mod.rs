@@ -13,5 +13,5 @@ pub mod reset;
 pub mod weights;
 
 pub use finding::{
-    Alternative, Cap, Controls, Evidence, Finding, KeyedOn, Level, Mechanism, Trigger, Verdict,
+    Alternative, Cap, Controls, Evidence, Finding, KeyedOn, Level, Mechanism, Residual, Trigger, Verdict,
 };

@@ -175,6 +175,8 @@ weights! {
     LARGE_HELLO = -2.5, false, "tldr.fail: post-quantum hellos of two segments meet holes in the path's MTU and servers that do not join them";
     /// SNI001 to SNI003, benign, for each 4% of the packets, up to three times, that connections beside the silent ones lost; SNI007: for each quarter of the controls that repeat their handshake.
     LOSSY_PATH = -2.5, false, "a proposal: where losses come in runs, three tries in vain are no rarity; held by the matrix (bursts of eight packets on a quarter of all)";
+    /// SNI007: the same name fails over TCP, too.
+    QUIC_TCP_ALSO = 1.0, false, "Elmenhorst et al. 2021: QUIC is blocked for names that are blocked over TCP";
     /// CAP001: losses come when a token bucket is empty.
     CAP_LOST_AT_EMPTY = 5.0, true, "model comparison on the same packets; Flach et al. 2016: a policer loses what finds no tokens";
     /// CAP001: what passed had tokens.

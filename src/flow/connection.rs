@@ -103,6 +103,8 @@ pub struct Connection {
     pub halves: PerDirection<Half>,
     /// Its first packet.
     pub first_frame: u64,
+    /// Its last packet so far.
+    pub last_frame: u64,
     /// When its first packet was captured.
     pub started: Timestamp,
     /// When its last packet was captured.
@@ -143,9 +145,6 @@ pub struct Connection {
     previous: Option<Brief>,
 }
 
-/// A second sighting of the same packet within this time is the capture's doing (a mirror port, `-i any`).
-const DUPLICATE_WITHIN: Span = Span::from_ms(1);
-
 impl Connection {
     /// A connection whose first packet is `s`, from `src` to `dst`.
     pub(super) fn new(stream: u64, s: &Segment, src: Endpoint, dst: Endpoint, tunnelled: bool) -> Self {
@@ -162,6 +161,7 @@ impl Connection {
             roles,
             halves: PerDirection::default(),
             first_frame: s.frame,
+            last_frame: s.frame,
             started: s.at,
             last: s.at,
             history: History::default(),
@@ -229,7 +229,8 @@ impl Connection {
     pub(super) fn push(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>, room: &mut usize) {
         let direction = self.direction(src);
         self.last = self.last.max(s.at);
-        if self.is_duplicate(s, direction) {
+        self.last_frame = s.frame;
+        if self.halves[direction].has_just_sent(s) {
             self.halves[direction].duplicates += 1;
             return;
         }
@@ -414,17 +415,6 @@ impl Connection {
         self.refusals.flip();
         self.exchange = Exchange::default(); // it began before it was known who asks
         self.history.flip();
-    }
-
-    fn is_duplicate(&self, s: &Segment, direction: Direction) -> bool {
-        let Some(last) = &self.halves[direction].last else { return false };
-        // identical resets are a burst, which is evidence; without an IP-ID that counts nothing tells a copy
-        // from a second ACK
-        !s.flags.has(Flags::RST)
-            && s.ip_id.is_some_and(|id| id != 0)
-            && s.at.since(last.at).abs() <= DUPLICATE_WITHIN
-            && (s.ip_id, s.seq, s.ack, s.flags, s.len, s.window, s.timestamps)
-                == (last.ip_id, last.seq, last.ack, last.flags, last.len, last.window, last.timestamps)
     }
 
     fn note_history(&mut self, s: &Segment, d: Direction) {

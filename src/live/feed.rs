@@ -14,6 +14,9 @@ const CHUNK: usize = 64 << 10;
 /// Pieces that may wait: 32 MiB.
 const WAITING: usize = 512;
 
+/// Packets that are stood for at once; the rest follows with the next chunks.
+const AT_ONCE: u64 = CHUNK as u64 / 16;
+
 /// A custom block that is not to be copied (draft-ietf-opsawg-pcapng §4.7); Wireshark numbers it as a frame.
 const CUSTOM_BLOCK: u32 = 0x4000_0bad;
 
@@ -42,7 +45,8 @@ pub fn feed(head: Vec<u8>) -> (Feed, Fed) {
     with_room(head, WAITING)
 }
 
-fn with_room(head: Vec<u8>, waiting: usize) -> (Feed, Fed) {
+/// The same, with room for so many pieces.
+pub(super) fn with_room(head: Vec<u8>, waiting: usize) -> (Feed, Fed) {
     let (to, from) = sync_channel(waiting);
     let feed = Feed { to, chunk: Vec::new(), packets: 0, missing: 0, not_given: 0 };
     (feed, Fed { from, chunk: head, at: 0 })
@@ -63,26 +67,15 @@ impl Feed {
         if self.chunk.is_empty() {
             return;
         }
-        let mut chunk = std::mem::take(&mut self.chunk);
-        if self.missing > 0 {
-            let mut w = PcapngWriter::within(ByteOrder::Little);
-            // a chunk of its own length at most: the rest follows with the next ones
-            let now = self.missing.min(CHUNK as u64 / 16);
-            for _ in 0..now {
-                w.other(CUSTOM_BLOCK, &[0; 4]);
-            }
-            if now < self.missing {
-                // these packets have to wait for their numbers, so they are given up too
-                self.give_up();
-                chunk = w.finish();
-                self.try_give(chunk, now);
-                return;
-            }
-            chunk = [w.finish(), chunk].concat();
-            self.try_give(chunk, now);
-            return;
+        let chunk = std::mem::take(&mut self.chunk);
+        let now = self.missing.min(AT_ONCE);
+        if now < self.missing {
+            // these packets have to wait for the numbers before them, so they are given up too
+            self.give_up();
+            self.try_give(placeholders(now), now);
+        } else {
+            self.try_give([placeholders(now), chunk].concat(), now);
         }
-        self.try_give(chunk, 0);
     }
 
     /// Sends a chunk that stands for `numbers` missing packets besides its own.
@@ -109,9 +102,23 @@ impl Feed {
 
     /// Hands over the rest, and waits for room: nothing is recorded any more.
     pub fn finish(&mut self) {
+        while self.missing > 0 {
+            let now = self.missing.min(AT_ONCE);
+            self.missing -= now;
+            let _ = self.to.send(placeholders(now)); // a reader that is gone wants no more
+        }
         let chunk = std::mem::take(&mut self.chunk);
-        let _ = self.to.send(chunk); // a reader that is gone wants no more
+        let _ = self.to.send(chunk);
     }
+}
+
+/// Blocks that stand for so many packets.
+fn placeholders(n: u64) -> Vec<u8> {
+    let mut w = PcapngWriter::within(ByteOrder::Little);
+    for _ in 0..n {
+        w.other(CUSTOM_BLOCK, &[0; 4]);
+    }
+    w.finish()
 }
 
 impl Read for Fed {

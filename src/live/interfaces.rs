@@ -101,7 +101,7 @@ impl Failure {
 
 /// How this build can be given live capture.
 pub const INSTALL: &str = "install libpcap and build again: apt install libpcap-dev | dnf install libpcap-devel | \
-     brew install libpcap; then cargo install --path . (without it: tcpdump -i IF -w - | pinchpoint live -r -)";
+     brew install libpcap; then cargo install --path . (without it: tcpdump -i IF -U -w - | pinchpoint live -r -)";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

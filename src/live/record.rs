@@ -341,3 +341,129 @@ enum Got {
     Nothing,
     Over,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{LinkType, Source, open_path, open_reader};
+    use crate::live::comment::Head;
+    use crate::live::feed::with_room;
+    use crate::live::store::Plan;
+    use crate::live::tap::Taken;
+
+    /// Gives so many packets, as fast as they are taken; fails once before the packet that `fails_at` names.
+    struct Numbers {
+        next: u32,
+        count: u32,
+        fails_at: Option<u32>,
+        data: [u8; 64],
+    }
+
+    impl Tap for Numbers {
+        fn next(&mut self) -> Next<'_> {
+            if self.fails_at == Some(self.next) {
+                return Next::Failed("it went away".to_owned());
+            }
+            if self.next == self.count {
+                return Next::Over;
+            }
+            self.next += 1;
+            self.data[..4].copy_from_slice(&self.next.to_be_bytes());
+            let at = Timestamp::from_ns(1_708_128_000_000_000_000 + i64::from(self.next) * 1000);
+            Next::Packet(Taken { at, data: &self.data, wire_len: 64 })
+        }
+
+        fn reopen(&mut self) -> Result<(), String> {
+            self.fails_at = None;
+            Ok(())
+        }
+
+        fn counters(&mut self) -> Counters {
+            Counters { received: u64::from(self.next), ..Counters::default() }
+        }
+
+        fn is_up(&mut self) -> Option<bool> {
+            None
+        }
+
+        fn link_type(&self) -> LinkType {
+            LinkType::ETHERNET
+        }
+    }
+
+    fn head() -> Vec<u8> {
+        let (interface, filter) = ("test".to_owned(), String::new());
+        Head { interface, link_type: LinkType::ETHERNET, snaplen: 0, filter, all: true }.blocks()
+    }
+
+    fn numbers(source: &mut dyn Source) -> Vec<u64> {
+        let mut found = Vec::new();
+        while let Some(f) = source.next_frame() {
+            let said = u64::from(u32::from_be_bytes(f.data[..4].try_into().unwrap()));
+            assert_eq!(said, f.number, "frame numbers are those of the file");
+            found.push(said);
+        }
+        found
+    }
+
+    fn record(
+        count: u32,
+        fails_at: Option<u32>,
+        feed: Option<Feed>,
+        path: &std::path::Path,
+        live: &Arc<Live>,
+    ) -> Vec<String> {
+        let mut said = Vec::new();
+        let plan = Plan { path: path.to_owned(), ..Plan::default() };
+        let mut tap = Numbers { next: 0, count, fails_at, data: [0; 64] };
+        let recorder = Recorder {
+            tap: &mut tap,
+            store: Some(Store::create(plan, head()).unwrap()),
+            feed,
+            trim: None,
+            until: Until::default(),
+            signals: Signals::default(),
+            live: Arc::clone(live),
+            say: &mut |text| said.push(text.to_owned()),
+            up: true,
+        };
+        assert!(matches!(recorder.run(), Ended::Done));
+        said
+    }
+
+    #[test]
+    fn analysis_that_falls_behind_costs_no_packet_of_the_recording() {
+        const COUNT: u32 = 60_000;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcapng");
+        let (to, from) = with_room(head(), 4);
+        let live = Arc::new(Live::default());
+        let figures = Arc::clone(&live);
+        let reader = std::thread::spawn(move || {
+            while Live::get(&figures.not_analysed) == 0 {
+                clock::sleep(Duration::from_millis(1)); // it has better things to do until it is too late
+            }
+            numbers(&mut open_reader(Box::new(from)).unwrap())
+        });
+        record(COUNT, None, Some(to), &path, &live);
+        let analysed = reader.join().unwrap().len() as u64;
+        let not_analysed = Live::get(&live.not_analysed);
+        assert!(not_analysed > 0, "the queue holds less than all");
+        assert_eq!(analysed + not_analysed, u64::from(COUNT), "what is not analysed is counted");
+        let recorded = numbers(&mut open_path(&path).unwrap());
+        assert_eq!(recorded, (1..=u64::from(COUNT)).collect::<Vec<_>>(), "and all is recorded");
+    }
+
+    #[test]
+    fn an_interface_that_fails_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcapng");
+        let live = Arc::new(Live::default());
+        let said = record(100, Some(40), None, &path, &live);
+        let mut source = open_path(&path).unwrap();
+        assert_eq!((numbers(&mut source).len(), Live::get(&live.recorded)), (100, 100));
+        assert!(said[0].contains("it went away") && said[1].contains("is back"), "{said:?}");
+        let comments: Vec<_> = source.facts().comments.iter().map(|c| &c.text).collect();
+        assert!(comments.len() == 2 && comments[1].contains("is back"), "{comments:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Rights that the program gives away once the interface is open.
 //!
 //! `CAP_NET_RAW` stays with the thread that records, since an interface that went away must be opened again; a ring
-//! written by root keeps `CAP_DAC_OVERRIDE`, since its later files may lie in another user's folder. All else goes, and
+//! written by root keeps `CAP_DAC_OVERRIDE` and `CAP_CHOWN`, since its later files may lie in another user's folder and be theirs. All else goes, and
 //! no program started from here can get it back. What analyses has none.
 
 /// Which rights a thread keeps.
@@ -22,7 +22,9 @@ pub fn keep(what: Keep) {
     use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
     let wanted = match what {
         Keep::Interface => CapabilitySet::NET_RAW,
-        Keep::InterfaceAndFolders => CapabilitySet::NET_RAW | CapabilitySet::DAC_OVERRIDE,
+        Keep::InterfaceAndFolders => {
+            CapabilitySet::NET_RAW | CapabilitySet::DAC_OVERRIDE | CapabilitySet::CHOWN
+        }
         Keep::Nothing => CapabilitySet::empty(),
     };
     let Ok(had) = capabilities(None) else { return };

@@ -75,6 +75,8 @@ pub struct Summary {
     pub roles: Roles,
     /// The frame that it begins with.
     pub first_frame: u64,
+    /// The frame that it ends with.
+    pub last_frame: u64,
     /// When it began.
     pub started: Timestamp,
     /// From its first packet to its last.
@@ -164,6 +166,7 @@ impl Summary {
             server: c.server,
             roles: c.roles,
             first_frame: c.first_frame,
+            last_frame: c.last_frame,
             started: c.started,
             duration: c.last.since(c.started),
             flows,

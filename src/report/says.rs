@@ -41,6 +41,18 @@ pub fn prior(f: &Finding) -> &'static str {
     }
 }
 
+/// What lingered after it, as a sentence.
+fn lingers(f: &Finding) -> String {
+    f.residual.map_or(String::new(), |r| {
+        format!(
+            " After resets or drops of this name, {} to the same server and port failed, whatever was asked for; it was over after {} to {}.",
+            count(r.connections as u64, "connection"),
+            r.at_least,
+            r.at_most
+        )
+    })
+}
+
 /// Answers of DNS in plain words.
 fn of_dns(f: &Finding, a: &Analysis) -> String {
     let name = f.name.as_deref().map_or_else(|| "a name".to_owned(), |n| Untrusted(n).to_string());
@@ -102,7 +114,8 @@ fn of_name(f: &Finding, a: &Analysis) -> String {
     let did = what(f.mechanism);
     let did = if f.connections.len() == 1 { did.replacen("were ", "was ", 1) } else { did.to_owned() };
     let held = held_against(f);
-    format!("{n} to {}{more} {did}.{held}", shown.join(", "))
+    let lingers = lingers(f);
+    format!("{n} to {}{more} {did}.{held}{lingers}", shown.join(", "))
 }
 
 /// Up to this level of chance (three failures and three controls have it) "it was the name" is said without more ado.
@@ -124,6 +137,18 @@ pub fn held_against(f: &Finding) -> String {
             format!(
                 " {} of the same client to the same network with other names {were} not{was}.",
                 count(c.well as u64, "connection")
+            )
+        }
+        (Some(c), Some(KeyedOn::AnyData)) => {
+            format!(
+                " So {} with other names on the same network, and connections that asked for none: any data sets it off, whatever it says.",
+                count(c.failed as u64, "connection")
+            )
+        }
+        (Some(c), Some(KeyedOn::Port)) if f.code != "SNI007" => {
+            format!(
+                " So {} with other names on the same network and port, and other ports of it were left alone: it was not the name.",
+                count(c.failed as u64, "connection")
             )
         }
         (Some(_), Some(KeyedOn::Port)) => {
@@ -239,5 +264,8 @@ fn of_reset(f: &Finding, c: &Summary, addresses: bool) -> String {
     let hops = f.hops.map_or(String::new(), |h| {
         format!(" Their TTL places the device about {h} hops from the point of capture.")
     });
-    format!("The connection to {name}{between} ({at}) was reset {when} by {by}.{family}{hops}{control}")
+    let lingers = lingers(f);
+    format!(
+        "The connection to {name}{between} ({at}) was reset {when} by {by}.{family}{hops}{control}{lingers}"
+    )
 }

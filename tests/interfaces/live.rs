@@ -10,7 +10,7 @@ use pinchpoint::testkit::path::scenario::{Scenario, read};
 use serde_json::Value;
 
 use crate::hosts;
-use crate::net::{Program, alone};
+use crate::net::{Pair, Program, alone};
 
 /// x.com is reset, video.twimg.com policed, www.twitter.com dropped; example.org is left alone.
 pub(crate) const SCENARIO: &str = r#"
@@ -172,4 +172,25 @@ fn what_a_box_does_is_said_within_a_second_and_stays_true() {
     // how sure a policer is depends on how the machine was loaded: what is said at the end is held to `analyze` above
     assert!(live.iter().any(|l| l.json["code"] == "CAP001" && l.json["sni"] == "video.twimg.com"));
     assert_eq!(name("example.org")["conclusion"], "no_interference_seen");
+}
+
+#[test]
+fn a_reader_that_goes_away_leaves_the_recording_whole() {
+    let Some(_alone) = alone() else { return };
+    let (pair, folder) = (Pair::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("a.pcapng");
+    let args = ["live", "-i", "in", "-w", file.to_str().unwrap(), "--format", "ndjson"];
+    let mut program = Program::start_with(&pair.receiver, &args, Stdio::piped());
+    program.wait_for("recording ");
+    drop(program.stdout());
+    let sent = pair.send(3000, 100, Duration::from_millis(1));
+    let (code, said) = program.end();
+    assert_eq!(code, Some(0), "{said}");
+    let out =
+        Command::new(env!("CARGO_BIN_EXE_pinchpoint")).args(["info", "--format", "json"]).arg(&file).output();
+    let info: Value = serde_json::from_slice(&out.unwrap().stdout).unwrap();
+    assert_eq!(info["captures"][0]["truncated"], false);
+    let packets = info["captures"][0]["packets"].as_u64().unwrap();
+    println!("{packets} of {sent} packets recorded until it ended");
+    assert!(packets > 0);
 }

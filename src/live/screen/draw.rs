@@ -128,7 +128,7 @@ fn draw_findings(m: &Model, frame: &mut Frame<'_>, area: Rect) {
     let from = chosen.saturating_sub(height - 1);
     let lines = shown.iter().enumerate().skip(from).take(height);
     let lines = lines.map(|(n, f)| finding_line(m, f, n == chosen)).collect::<Vec<_>>();
-    let block = title(format!("What was done to them: {} ", shown.len()));
+    let block = title(format!("What was done to them: {} (times are UTC) ", shown.len()));
     let nothing = Line::from(if m.over { "nothing found" } else { "nothing found yet" });
     let text = if lines.is_empty() { vec![nothing] } else { lines };
     frame.render_widget(Paragraph::new(text).block(block), area);

@@ -269,7 +269,7 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
-        target.on == On::Name && !target.names.is_empty() && target.residual_s == 0.0
+        target.on == On::Name && !target.names.is_empty()
     };
     let by = |what: What| -> u64 {
         let by = c.deeds.get(what.name()).into_iter().flatten();

@@ -77,7 +77,8 @@ impl Watch {
             };
             if set_off {
                 flow.since = Some(now);
-                if self.target.residual_s > 0.0 {
+                // a name starts the time; what fails meanwhile does not start it anew
+                if self.target.residual_s > 0.0 && !residual {
                     self.residual.insert(ends.1, now + super::ms(self.target.residual_s * 1e3));
                 }
             }
