@@ -69,8 +69,11 @@ fn it_needs_nothing_else_and_runs_nothing() {
         assert!(!page.contains(part), "{part}");
     }
     // the only address is a name of XML
-    let addresses: BTreeSet<&str> =
-        page.split("http").skip(1).map(|r| r.split('"').next().unwrap()).collect();
+    let addresses: BTreeSet<&str> = page
+        .split("http")
+        .map(|r| r.split('"').next().unwrap())
+        .filter(|r| r.starts_with([':', 's']))
+        .collect();
     assert_eq!(addresses.into_iter().collect::<Vec<_>>(), ["://www.w3.org/2000/svg"]);
     assert!(values(&page, "href").iter().all(|h| h.starts_with('#') || *h == "data:,"));
     assert!(values(&page, "src").is_empty());

@@ -161,8 +161,7 @@ fn hostile_names_are_inert_in_every_chart_and_on_the_page() {
     std::fs::write(&file, hostile()).unwrap();
     let acts = |c: char| {
         c.is_control() && c != '\n'
-            || ('\u{200e}'..='\u{202e}').contains(&c)
-            || ('\u{2066}'..='\u{2069}').contains(&c)
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     for kind in Kind::ALL {
         let picture = svg(&file, kind, &[]);

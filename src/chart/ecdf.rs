@@ -84,7 +84,8 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         count(n as u64, "connection")
     );
     let more = if others > 0 { format!("{} not drawn", count(others as u64, "name")) } else { String::new() };
-    head.foot = s.foot(&[more]);
+    let when = a.counts.earliest.map_or(String::new(), |t| format!("the capture begins {}", words::utc(t)));
+    head.foot = s.foot(&[more, when]);
     let all: Vec<String> = rows
         .iter()
         .map(|r| {
