@@ -248,6 +248,9 @@ fn expected(
     all
 }
 
+/// Packets of a handshake that a box must have held before it waits for seconds.
+const HELD: u64 = 2;
+
 /// Packets that a box must have dropped before a silence can be told.
 const DROPPED: u64 = 3;
 
@@ -256,8 +259,13 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     let looks_at_names = |place: &usize| {
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
+            Some(
+                Element::Dropper { target, .. }
+                | Element::Rewriter { target }
+                | Element::Delayer { target, .. }
+                | Element::Refuser { target, .. },
+            ) => target,
             Some(Element::DnsForger(f)) => &f.target,
-            Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
@@ -267,14 +275,22 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let by = c.deeds.get(what.name()).into_iter().flatten();
         by.filter(|(place, _)| looks_at_names(place)).map(|(_, n)| n).sum()
     };
+    let positive = |c: &&scenario::Covers| {
+        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
+    };
+    let rule = entry.scenario.covers.iter().find(positive)?.rule.as_str();
+    let held = by(What::Delayed) + by(What::Policed) + by(What::Shaped);
+    if rule == "SNI010" {
+        return (held >= HELD).then_some(("SNI010", &["throttled"]));
+    }
+    if rule == "SNI012" {
+        return (by(What::Refused) > 0).then_some(("SNI012", &["icmp"]));
+    }
     let capped = by(What::Policed) >= CAPPED || by(What::Shaped) >= CAPPED * 2;
     if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
     }
-    let positive = |c: &&scenario::Covers| {
-        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
-    };
-    Some(match entry.scenario.covers.iter().find(positive)?.rule.as_str() {
+    Some(match rule {
         "SNI001" => ("SNI001", &["hello_dropped"]),
         // where the acknowledgment is lost with the answer, the client sees the one and not the other
         "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),
@@ -282,6 +298,8 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI004" => ("SNI004", &["closed"]),
         "SNI008" | "SNI009" => return None, // shown by packets, named or not
         "SNI006" => ("SNI006", &["throttled"]),
+        // where nothing small is beside the large packets, or only a part of the path is seen, it is a silence
+        "SNI011" => ("SNI011", &["size_keyed", "hello_dropped", "hello_muted", "drop_after_n", "freeze"]),
         "DNS001" => ("DNS001", &["dns_forged"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
