@@ -1,6 +1,6 @@
-//! Finds out whether libpcap is there to compare with, and says so as `cfg(libpcap)`.
+//! Finds out whether libpcap is there to record with, and says so as `cfg(libpcap)`.
 //!
-//! Only one test uses it (`tests/libpcap.rs`); the program never does. `PINCHPOINT_NO_LIBPCAP=1` leaves it out.
+//! Without it the program records nothing and does all else. `PINCHPOINT_NO_LIBPCAP=1` leaves it out.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,13 @@ fn main() {
     for variable in ["LIBPCAP_LIBDIR", "PINCHPOINT_NO_LIBPCAP", "PKG_CONFIG_PATH"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
+    // where libpcap comes or goes after the first build, this is asked again
+    for dir in usual_directories() {
+        let kept = FILES.iter().map(|file| dir.join(file)).chain([dir.join("pkgconfig")]);
+        for path in kept.filter(|path| path.exists()) {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+    }
     if env::var_os("PINCHPOINT_NO_LIBPCAP").is_some_and(|v| v != "0") {
         return;
     }
@@ -19,7 +26,7 @@ fn main() {
         println!("cargo::rustc-cfg=libpcap");
     } else {
         println!(
-            "cargo::warning=libpcap is missing, so the test that compares with it is left out; install it with: \
+            "cargo::warning=libpcap is missing, so live capture is left out (all else works); for live capture, install it and build again: \
              apt install libpcap-dev | dnf install libpcap-devel | brew install libpcap"
         );
     }
@@ -42,11 +49,12 @@ fn has_libpcap() -> bool {
     usual_directories().iter().any(|dir| holds_libpcap(dir))
 }
 
+/// What `-lpcap` stands for on the systems there are.
+const FILES: [&str; 5] = ["libpcap.so", "libpcap.a", "libpcap.dylib", "libpcap.tbd", "wpcap.lib"];
+
 /// Whether a directory holds the file that `-lpcap` stands for. The runtime library (`libpcap.so.1`) is not enough.
 fn holds_libpcap(dir: &Path) -> bool {
-    ["libpcap.so", "libpcap.a", "libpcap.dylib", "libpcap.tbd", "wpcap.lib"]
-        .iter()
-        .any(|file| dir.join(file).exists())
+    FILES.iter().any(|file| dir.join(file).exists())
 }
 
 /// Where linkers look by themselves.

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{Direction, Timestamp};
+use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
-use crate::detect::cap;
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
+use crate::detect::{answer, cap, dns as answers};
 use crate::flow::connection::{Connection, Ended};
 use crate::flow::defrag::Defragmenter;
 use crate::flow::table::{FlowTable, Limits};
@@ -108,7 +108,8 @@ pub struct Counts {
 /// jumbo frames of 9000 bytes are as rare as they are telling).
 const LONGEST_SEGMENT: u32 = 1600;
 
-/// An analysis in progress.
+/// An analysis in progress. A copy of it can be finished while it goes on.
+#[derive(Clone)]
 pub struct Analyzer {
     table: FlowTable,
     defrag: Defragmenter,
@@ -120,7 +121,7 @@ pub struct Analyzer {
 }
 
 /// What is left of connections that are over.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Collected {
     summaries: Vec<Summary>,
     cases: Vec<Case>,
@@ -138,7 +139,30 @@ impl Collected {
         self.cases.extend(Case::new(c, self.summaries.len()));
         self.summaries.push(Summary::new(c, seen_until));
     }
+
+    /// Drops the rows that `drop` names, in the order in which they were taken.
+    fn forget(&mut self, mut drop: impl FnMut(usize, &Summary) -> bool) {
+        let mut kept = 0;
+        let mut n = 0;
+        let mut places = Vec::with_capacity(self.summaries.len());
+        self.summaries.retain(|s| {
+            let keep = !drop(n, s);
+            places.push(keep.then_some(kept));
+            (n, kept) = (n + 1, kept + usize::from(keep));
+            keep
+        });
+        self.cases.retain_mut(|c| {
+            places[c.connection].is_some_and(|place| {
+                c.connection = place;
+                true
+            })
+        });
+        self.transfers.retain(|place| places[place]);
+    }
 }
+
+/// The longest time that a detector compares over: connections with other names within an hour.
+const LONGEST_WINDOW: Span = Span::from_secs(3600);
 
 impl Analyzer {
     /// An analysis that has seen nothing yet.
@@ -218,6 +242,25 @@ impl Analyzer {
         c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
     }
 
+    /// Drops rows once there are more than `most`: first those older than any detector compares over, then the oldest
+    /// until half are left. For captures that have no end. Gives how many were dropped.
+    pub fn forget(&mut self, most: usize) -> u64 {
+        let rows = |a: &Self| a.collected.summaries.len() + a.datagrams.rows();
+        let before = rows(self);
+        if before <= most {
+            return 0;
+        }
+        let old = self.counts.last.unwrap_or_default() + Span::from_ns(-LONGEST_WINDOW.ns());
+        self.collected.forget(|_, s| s.started + s.duration < old);
+        self.datagrams.forget(old);
+        if rows(self) > most / 4 * 3 {
+            let surplus = self.collected.summaries.len().saturating_sub(most / 4);
+            self.collected.forget(|n, _| n < surplus);
+            self.datagrams.keep_newest(most / 4);
+        }
+        (before - rows(self)) as u64
+    }
+
     /// Ends the analysis: judges what is left, with the whole capture known.
     pub fn finish(mut self, files: Vec<Facts>) -> Analysis {
         let now = self.counts.last.unwrap_or_default();
@@ -250,6 +293,13 @@ impl Analyzer {
             verdicts[finding.connections[0]] = verdict_of(&finding);
             findings.push(finding);
         }
+        for finding in answer::find(&connections) {
+            let verdict = &mut verdicts[finding.connections[0]];
+            if verdict.0 != Verdict::Interfered {
+                *verdict = verdict_of(&finding);
+            }
+            findings.push(finding);
+        }
         findings.extend(cap::find(&mut transfers));
         let compared = compare(&connections, &udp.quic, &findings, &self.names);
         self.counts.not_compared = compared.not_compared;
@@ -257,7 +307,12 @@ impl Analyzer {
             let f = &mut findings[n];
             (f.keyed_on, f.p_value, f.controls) = (Some(keyed.on), keyed.p_value, Some(keyed.controls));
         }
-        for finding in compared.findings {
+        for (n, residual) in compared.lingered {
+            findings[n].residual = Some(residual);
+        }
+        let dns = answers::find(&udp.dns.rows, &connections, &udp.quic);
+        self.counts.not_compared += dns.not_compared;
+        for finding in compared.findings.into_iter().chain(dns.findings) {
             note_name(&finding, &mut verdicts);
             findings.push(finding);
         }
@@ -310,7 +365,7 @@ fn judge(
     }
 }
 
-/// What a finding about a name makes of its connections.
+/// What a finding about a name makes of its connections; one about DNS, of those that followed its answer.
 fn note_name(f: &Finding, verdicts: &mut [(Verdict, Option<String>)]) {
     for c in &f.connections {
         let verdict = &mut verdicts[*c];
@@ -332,6 +387,9 @@ fn verdict_of(f: &Finding) -> (Verdict, Option<String>) {
         return (Verdict::Interfered, None);
     }
     let which = match f.frames.first() {
+        Some(frame) if f.code.starts_with("SNI") => {
+            format!("the answer in frame {frame} may not be the server's own")
+        }
         Some(frame) => format!("the reset in frame {frame} may not be the endpoint's own"),
         None => "its end looks like that of a reset which this capture cannot hold".to_owned(),
     };
@@ -354,7 +412,7 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
         ))
     } else if s.flows.to_client.conflicts > 0 {
         Some(format!(
-            "{} of its answer came with two contents: one of them may not be the server's, and no rule judges that yet",
+            "{} of its answer came with two contents: one of them may not be the server's",
             if s.flows.to_client.conflicts == 1 { "a part" } else { "parts" }
         ))
     } else {
@@ -364,17 +422,46 @@ fn without_resets(s: &Summary) -> (Verdict, Option<String>) {
 }
 
 impl Analysis {
-    /// Wireshark's numbers of the streams that a finding is about.
+    /// Wireshark's numbers of the streams that a finding's packets belong to.
     pub fn streams(&self, f: &Finding) -> Vec<u64> {
+        if f.mechanism.is_of_dns() {
+            return Vec::new(); // its packets are those of DNS
+        }
         f.connections.iter().filter_map(|c| Some(self.connections.get(*c)?.stream)).collect()
+    }
+
+    /// Client and server of the connection at a place of the list, those of QUIC behind those of TCP.
+    pub fn ends(&self, place: usize) -> Option<(Endpoint, Endpoint)> {
+        match self.connections.get(place) {
+            Some(c) => Some((c.client, c.server)),
+            None => self.quic(place).map(|q| (q.client, q.server)),
+        }
+    }
+
+    /// The first frame and the last of the connection at a place of the list.
+    pub fn frames(&self, place: usize) -> Option<(u64, u64)> {
+        match self.connections.get(place) {
+            Some(c) => Some((c.first_frame, c.last_frame)),
+            None => self.quic(place).map(|q| (q.first_frame, q.last_frame)),
+        }
+    }
+
+    /// The QUIC connection at a place of the list; `None` where one of TCP is there, or none.
+    pub fn quic(&self, place: usize) -> Option<&QuicSummary> {
+        self.udp.quic.get(place.checked_sub(self.connections.len())?)
     }
 
     /// The name that the connection at a place of the list asked for, those of QUIC behind those of TCP.
     pub fn name(&self, place: usize) -> Option<&str> {
         match self.connections.get(place) {
             Some(c) => c.name(),
-            None => self.udp.quic.get(place - self.connections.len())?.name(),
+            None => self.quic(place)?.name(),
         }
+    }
+
+    /// The name that a finding is about, where there is one.
+    pub fn name_of<'a>(&'a self, f: &'a Finding) -> Option<&'a str> {
+        f.name.as_deref().or_else(|| self.name(*f.connections.first()?))
     }
 
     /// Whether some input could not be read to its end.

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use pinchpoint::analysis::{Analysis, Settings};
+use pinchpoint::detect::{KeyedOn, Level};
 use pinchpoint::detect::registry::RULES;
 use pinchpoint::testkit::matrix::{self, Entry, Said};
 use pinchpoint::testkit::path::capture::capture;
@@ -93,6 +95,48 @@ fn short_queues_of_fast_links_are_no_policers() {
         let wrong: Vec<_> =
             scores.outcomes.iter().filter(|o| o.rule == "CAP001" && o.said >= Said::Other).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
+/// What the program says of an entry's first capture.
+fn analyzed(e: &Entry, seed: u64) -> Analysis {
+    let file = capture(&play(&e.scenario, seed), &e.scenario.capture[0], seed).file;
+    pinchpoint::testkit::analyzed(file, Settings::default()).unwrap()
+}
+
+fn named(name: &str) -> Vec<Entry> {
+    entries().into_iter().filter(|e| e.name == name).collect()
+}
+
+/// The box of the scenario remembers for 25 s.
+#[test]
+fn what_lingers_is_told_as_an_interval_that_holds_it() {
+    let entry = &named("reset-residual")[0];
+    let mut told = 0;
+    for seed in 1..=6 {
+        for f in analyzed(entry, seed).findings.iter().filter_map(|f| f.residual) {
+            told += 1;
+            assert!(f.at_least.secs_f64() <= 25.0 && f.at_most.secs_f64() >= 25.0, "seed {seed}: {f:?}");
+            assert!(f.connections > 0);
+        }
+    }
+    assert!(told >= 3, "told in {told} of 6 plays");
+}
+
+#[test]
+fn resets_that_no_name_sets_off_are_told_by_what_does() {
+    let entries = named("reset-whatever");
+    for (entry, on) in entries.iter().zip([KeyedOn::AnyData, KeyedOn::Port]) {
+        for seed in 1..=3 {
+            let a = analyzed(entry, seed);
+            let keyed: BTreeSet<_> = a
+                .findings
+                .iter()
+                .filter(|f| f.code == "RST001" && f.level >= Level::Likely && a.name_of(f).is_some())
+                .map(|f| f.keyed_on.map(KeyedOn::name))
+                .collect();
+            assert_eq!(keyed, BTreeSet::from([Some(on.name())]), "{}, seed {seed}", entry.variant);
+        }
     }
 }
 

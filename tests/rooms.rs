@@ -5,8 +5,10 @@
 use std::path::Path;
 
 /// From the top down, as `docs/architecture.md` has it.
-const ROOMS: [&str; 9] =
-    ["cli", "report", "analysis", "detect", "measure", "flow", "wire", "capture", "base"];
+const ROOMS: [&str; 13] = [
+    "cli", "live", "page", "chart", "report", "trace", "analysis", "detect", "measure", "flow", "wire",
+    "capture", "base",
+];
 
 fn rank(room: &str) -> Option<usize> {
     ROOMS.iter().position(|r| *r == room)

@@ -21,6 +21,7 @@ mod resolution;
 mod section;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 pub use error::Error;
 pub use facts::{

@@ -3,8 +3,7 @@
 use std::io::Write;
 
 use super::Exit;
-use super::args::lower;
-use super::args::{Analyze, FailOn, Format};
+use super::args::{Analyze, FailOn, Format, lower, targets};
 use super::error::Error;
 use super::input::Reading;
 use super::style::style;
@@ -18,7 +17,7 @@ use crate::report::{Capture, json};
 pub(super) fn run(args: &Analyze, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
     let settings = Settings {
         limits: Limits { connections: args.max_connections as usize },
-        names: Names { targets: args.targets(), controls: lower(&args.control) },
+        names: Names { targets: targets(&args.target), controls: lower(&args.control) },
     };
     let reading =
         Reading { files: &args.files, merge: args.merge, sha256: args.sha256, quiet: args.quiet, settings };
@@ -33,12 +32,12 @@ pub(super) fn run(args: &Analyze, out: &mut dyn Write, err: &mut dyn Write) -> R
         }
     }
     out.flush()?;
-    Ok(Exit::of(&done.captures, done.failed, found(args, &done.captures)))
+    Ok(Exit::of(&done.captures, done.failed, found(args.fail_on, &done.captures)))
 }
 
 /// Whether there is a finding at the level that `--fail-on` names, or above.
-fn found(args: &Analyze, captures: &[Capture]) -> bool {
-    let floor = args.fail_on.map(|l| match l {
+pub(super) fn found(fail_on: Option<FailOn>, captures: &[Capture]) -> bool {
+    let floor = fail_on.map(|l| match l {
         FailOn::Possible => Level::Possible,
         FailOn::Likely => Level::Likely,
         FailOn::Confirmed => Level::Confirmed,

@@ -1,8 +1,12 @@
 //! Errors that end a command, printed as what, why, and what to do.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use super::Exit;
+use crate::base::text::Own;
+use crate::capture;
+use crate::live::interfaces::Failure;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -11,6 +15,12 @@ pub(super) enum Error {
     Output(io::Error),
     /// The command line asks for something that is not there.
     Usage(String),
+    /// A capture cannot be opened.
+    Input(PathBuf, capture::Error),
+    /// The interface cannot be recorded from.
+    Interface(Failure),
+    /// The recording cannot be written.
+    Recording(PathBuf, io::Error),
 }
 
 impl From<io::Error> for Error {
@@ -31,6 +41,29 @@ impl Error {
             Self::Usage(what) => {
                 let _ = writeln!(err, "error: {what}");
                 Exit::Usage
+            }
+            Self::Input(path, e) => {
+                let _ = writeln!(err, "error: {}: {e}", Own(&path.to_string_lossy()));
+                Exit::Unreadable
+            }
+            Self::Interface(failure) => {
+                let _ = writeln!(err, "error: {failure}");
+                match failure {
+                    Failure::Permission(_) => Exit::Permission,
+                    Failure::Other(_) | Failure::Down(_) => Exit::Unreadable,
+                    Failure::NoLibpcap | Failure::NoSuch(_) | Failure::Filter(_) => Exit::Usage,
+                }
+            }
+            Self::Recording(path, e) => {
+                let _ = writeln!(err, "error: {} cannot be written: {e}", Own(&path.to_string_lossy()));
+                match e.kind() {
+                    io::ErrorKind::AlreadyExists => {
+                        let _ = writeln!(err, "help: a recording never replaces a file; choose another name");
+                        Exit::Usage
+                    }
+                    io::ErrorKind::PermissionDenied => Exit::Permission,
+                    _ => Exit::Unreadable,
+                }
             }
         }
     }

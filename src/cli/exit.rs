@@ -17,6 +17,8 @@ pub enum Exit {
     Unreadable,
     /// 4: an input is cut, damaged or lost packets; what is there was analysed.
     Partial,
+    /// 5: the system does not permit it.
+    Permission,
 }
 
 impl Exit {
@@ -40,6 +42,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Unreadable => 3,
             Self::Partial => 4,
+            Self::Permission => 5,
         }
     }
 }

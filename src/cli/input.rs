@@ -102,11 +102,11 @@ impl Reading<'_> {
     }
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(super) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     if is_stdin(path) {
         return "standard input".to_owned();
     }

@@ -2,13 +2,25 @@
 
 mod analyze;
 mod args;
+mod capture;
+#[cfg(feature = "charts")]
+mod chart;
 mod error;
 mod exit;
 mod explain;
 mod info;
 mod input;
+mod live;
+#[cfg(feature = "charts")]
+mod picture_args;
+#[cfg(feature = "charts")]
+mod pictures;
 mod progress;
+#[cfg(feature = "charts")]
+mod report;
 mod style;
+#[cfg(feature = "charts")]
+mod write;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -32,6 +44,12 @@ pub fn run(
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
+        #[cfg(feature = "charts")]
+        Command::Chart(c) => chart::run(c, out, err),
+        #[cfg(feature = "charts")]
+        Command::Report(r) => report::run(r, out, err),
+        Command::Capture(c) => capture::run(c, out, err),
+        Command::Live(l) => live::run(l, out, err),
         Command::Explain(e) => explain::run(e, out),
     };
     match done {

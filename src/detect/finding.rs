@@ -1,7 +1,7 @@
 //! What a detector says: a finding, the evidence that it rests on, and the innocent causes that were weighed.
 
 use super::weights::Weight;
-use crate::base::{Direction, Timestamp};
+use crate::base::{Direction, Span, Timestamp};
 
 /// How sure a finding is. `Confirmed` and `Likely` are claims; `Possible` is a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,6 +141,14 @@ pub enum Mechanism {
     QuicNoReply,
     /// A QUIC client was not heard any more after its hello.
     QuicDropped,
+    /// An answer that the server did not send.
+    Forged,
+    /// Payload that a box changed.
+    Tampered,
+    /// An answer of DNS that the resolver did not send.
+    DnsForged,
+    /// A resolver denies a name that another resolves.
+    DnsDenied,
 }
 
 impl Mechanism {
@@ -161,7 +169,16 @@ impl Mechanism {
             Self::Throttled => "throttled",
             Self::QuicNoReply => "quic_no_reply",
             Self::QuicDropped => "quic_dropped",
+            Self::Forged => "forged",
+            Self::Tampered => "tampered",
+            Self::DnsForged => "dns_forged",
+            Self::DnsDenied => "dns_denied",
         }
+    }
+
+    /// Whether its deciding packets are DNS, not those of its connections.
+    pub const fn is_of_dns(self) -> bool {
+        matches!(self, Self::DnsForged | Self::DnsDenied)
     }
 }
 
@@ -201,6 +218,17 @@ pub struct Controls {
     pub failed: usize,
 }
 
+/// How long other connections to the same server and port failed after a name set a box off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Residual {
+    /// From the last that set it off to the last that failed.
+    pub at_least: Span,
+    /// And to the first that went well.
+    pub at_most: Span,
+    /// How many failed.
+    pub connections: usize,
+}
+
 /// A cap on the rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cap {
@@ -223,8 +251,11 @@ pub struct Finding {
     pub family: Option<String>,
     /// A pattern that a family is known for, but that others may send too.
     pub looks_like: Option<String>,
-    /// The connections, by their places in the capture's list, those of QUIC behind those of TCP; at least one, in order.
+    /// The connections, by their places in the capture's list, those of QUIC behind those of TCP, in order; at least one, save
+    /// of a finding about DNS, which has those that followed a forged answer.
     pub connections: Vec<usize>,
+    /// The name that it is about, where that is not the name of its connections.
+    pub name: Option<String>,
     /// What set it off, where something did.
     pub trigger: Option<Trigger>,
     /// What it depends on, where controls tell.
@@ -233,6 +264,8 @@ pub struct Finding {
     pub p_value: Option<f64>,
     /// What it was held against, where there was something.
     pub controls: Option<Controls>,
+    /// What lingered after it.
+    pub residual: Option<Residual>,
     /// The cap, of a finding about one.
     pub cap: Option<Cap>,
     /// Which way the packets went; `None` for both.
@@ -269,10 +302,12 @@ impl Finding {
             family: None,
             looks_like: None,
             connections,
+            name: None,
             trigger: None,
             keyed_on: None,
             p_value: None,
             controls: None,
+            residual: None,
             cap: None,
             direction: None,
             frames: Vec::new(),

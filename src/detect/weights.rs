@@ -175,6 +175,8 @@ weights! {
     LARGE_HELLO = -2.5, false, "tldr.fail: post-quantum hellos of two segments meet holes in the path's MTU and servers that do not join them";
     /// SNI001 to SNI003, benign, for each 4% of the packets, up to three times, that connections beside the silent ones lost; SNI007: for each quarter of the controls that repeat their handshake.
     LOSSY_PATH = -2.5, false, "a proposal: where losses come in runs, three tries in vain are no rarity; held by the matrix (bursts of eight packets on a quarter of all)";
+    /// SNI007: the same name fails over TCP, too.
+    QUIC_TCP_ALSO = 1.0, false, "Elmenhorst et al. 2021: QUIC is blocked for names that are blocked over TCP";
     /// CAP001: losses come when a token bucket is empty.
     CAP_LOST_AT_EMPTY = 5.0, true, "model comparison on the same packets; Flach et al. 2016: a policer loses what finds no tokens";
     /// CAP001: what passed had tokens.
@@ -207,6 +209,38 @@ weights! {
     NAME_CAPPED = 3.0, false, "a proposal: the cap is shown, its cause is not; held by the matrix and recordings of a kernel behind a box that polices by name";
     /// A control moved more than the target's bucket lets pass.
     CONTROL_FASTER = 3.5, false, "physics: a bucket that both shared would have held it; a cap that began in between is what is left";
+    /// DNS001: one query, and answers that contradict each other.
+    DNS_TWO_ANSWERS = 3.5, true, "Duan et al. 2012 (Hold-On): an injector cannot stop the resolver's own answer; RFC 1035 has one answer to a query";
+    /// DNS001, DNS002: again for the same name.
+    DNS_AGAIN = 1.0, false, "chance does not repeat itself for one name";
+    /// DNS001: the packet's TTL is not the resolver's.
+    DNS_TTL_OFF = 2.0, false, "Duan et al. 2012: the resolver's TTL is stable, an injector sits at another distance";
+    /// DNS001: sooner than the resolver ever answers.
+    DNS_TOO_EARLY = 2.0, false, "Duan et al. 2012: what comes sooner than the round trip to the resolver is not its answer";
+    /// DNS001: the spelling of the query is not repeated.
+    DNS_CASE = 2.0, false, "Dagon et al. 2008 (0x20): servers copy the question bit by bit";
+    /// DNS001: the same address for unrelated names.
+    DNS_SAME_FOR_OTHERS = 2.0, false, "Anonymous 2014 (FOCI): forged addresses come from a small pool";
+    /// DNS001: the address is no public server's, and the other answer's is.
+    DNS_BOGON = 2.0, false, "RFC 6890; Iran and others forge private addresses (Aryan et al. 2013)";
+    /// DNS001, benign: most names get two answers.
+    DNS_OFTEN_TWICE = -3.0, false, "a censor forges some names, a path with two resolvers all of them";
+    /// DNS002: one resolver denies what another resolves.
+    DNS_DENIED = 3.5, false, "Nabi 2013 (Pakistan): 60.91% of blocked sites by NXDOMAIN; a pointer by design";
+    /// SNI008: the server's stream has two contents, or two beginnings.
+    ANSWER_TWO_CONTENTS = 4.0, true, "Weaver et al. 2009; QUANTUMINSERT: a sound TCP repeats its bytes as they were (RFC 9293 §3.8.1)";
+    /// SNI008: the TTL is not that of the server's other packets.
+    ANSWER_TTL_OFF = 2.5, false, "as for resets (Weaver et al. 2009): a box on the way sits at another distance";
+    /// SNI008: sooner after the request than the server can be reached.
+    ANSWER_TOO_EARLY = 3.0, true, "physics: the shortest handshake with this server bounds the round trip";
+    /// SNI008: no timestamps in a connection that agreed on them.
+    ANSWER_NO_TIMESTAMPS = 3.0, true, "RFC 7323 §3.2: once agreed on, they must be in every segment that is no reset";
+    /// SNI008, benign: all answers of the server lie apart from its handshakes.
+    ANSWER_SYN_PROXY = -4.0, false, "SYN proxies and load balancers shake hands for the servers behind them";
+    /// SNI009: the first bytes of a record's header were moved.
+    PAYLOAD_SWAPPED = 7.0, true, "Ablove et al. 2026 (Geedge, action tamper); random bytes look so once in some millions";
+    /// SNI009: the receiver refused it.
+    PAYLOAD_REFUSED = 1.5, false, "RFC 8446 §6: bad_record_mac, decode_error, unexpected_message end a connection";
     /// Benign: a scanner's connection.
     SCANNER = -3.0, false, "ZMap's IP-ID 54321; a SYN without options: the scanner's own kernel resets it";
 }

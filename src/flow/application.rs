@@ -5,6 +5,7 @@ use crate::base::{Direction, Timestamp};
 use crate::wire::http::{self, HeadScan};
 use crate::wire::tls::{self, ClientHello, RecordEvent, RecordWalker, Scan};
 
+use super::progress::Moment;
 use super::{Kind, Segment};
 
 /// A ClientHello in its connection.
@@ -29,6 +30,10 @@ pub struct Records {
     pub close_notify: bool,
     /// Records that are likely an encrypted alert.
     pub encrypted_alerts: u32,
+    /// Segments that begin where a record does, with a header whose first bytes were moved.
+    pub swapped: u32,
+    /// The first of them.
+    pub first_swapped: Option<Moment>,
 }
 
 /// `AlertDescription` of `close_notify` (RFC 8446 §6.1).
@@ -109,7 +114,7 @@ impl Application {
         match tls::client_hello(head) {
             Scan::Complete(hello) => {
                 self.walkers = PerDirection::default();
-                self.follow(direction, head);
+                self.follow(direction, head, s);
                 self.words = Words::Tls(Box::new(Hello { hello, frame: s.frame, at: s.at }));
                 Some(Kind::ClientHello)
             }
@@ -151,18 +156,19 @@ impl Application {
     }
 
     /// Starts to follow the records of both directions.
-    fn follow(&mut self, client: Direction, head: &[u8]) {
+    fn follow(&mut self, client: Direction, head: &[u8], s: &Segment) {
         for d in [client, client.reversed()] {
             self.walkers[d] = Some(Box::new(RecordWalker::new(0)));
         }
-        self.records(client, 0, head, head.len());
+        let whole = Segment { len: u32::try_from(head.len()).unwrap_or(u32::MAX), ..*s };
+        self.records(client, 0, head, &whole);
     }
 
     /// Follows TLS records, once a ClientHello was seen.
-    pub(super) fn records(&mut self, direction: Direction, at: i64, payload: &[u8], wire_len: usize) {
+    pub(super) fn records(&mut self, direction: Direction, at: i64, payload: &[u8], s: &Segment) {
         let Some(walker) = &mut self.walkers[direction] else { return };
         let records = &mut self.records[direction];
-        walker.feed_cut(at, payload, wire_len, &mut |event| match event {
+        walker.feed_cut(at, payload, s.len as usize, &mut |event| match event {
             RecordEvent::Record { .. } => records.records = records.records.saturating_add(1),
             RecordEvent::Alert { alert, .. } => {
                 records.close_notify |= alert.description == CLOSE_NOTIFY;
@@ -170,6 +176,12 @@ impl Application {
             }
             RecordEvent::EncryptedAlertLikely { .. } => {
                 records.encrypted_alerts = records.encrypted_alerts.saturating_add(1);
+            }
+            RecordEvent::NotTls { offset, .. }
+                if offset == at && tls::is_swapped(payload, s.len as usize) =>
+            {
+                records.swapped = records.swapped.saturating_add(1);
+                records.first_swapped = records.first_swapped.or(Some(Moment { frame: s.frame, at: s.at }));
             }
             RecordEvent::NotTls { .. } => {}
         });

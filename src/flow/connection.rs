@@ -6,6 +6,7 @@ use crate::wire::tcp::{Flags, Tcp};
 
 use super::application::Application;
 use super::bulk;
+use super::foreign::{self, Contradiction, Foreign, Seen};
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
@@ -100,6 +101,8 @@ pub struct Connection {
     pub halves: PerDirection<Half>,
     /// Its first packet.
     pub first_frame: u64,
+    /// Its last packet so far.
+    pub last_frame: u64,
     /// When its first packet was captured.
     pub started: Timestamp,
     /// When its last packet was captured.
@@ -116,6 +119,12 @@ pub struct Connection {
     pub application: Application,
     /// How it moves and stops.
     pub progress: Progress,
+    /// What does not look like the server's own, where there is such.
+    pub foreign: Option<Box<Foreign>>,
+    /// The first segment of the server with payload.
+    first_answer: Option<Seen>,
+    /// Its SYN-ACK.
+    syn_ack: Option<Seen>,
     /// Whether it came out of a tunnel.
     pub tunnelled: bool,
     /// Whether an earlier part of it ended by idleness and this continues it.
@@ -129,9 +138,6 @@ pub struct Connection {
     last_brief: PerDirection<Option<Brief>>,
     previous: Option<Brief>,
 }
-
-/// A second sighting of the same packet within this time is the capture's doing (a mirror port, `-i any`).
-const DUPLICATE_WITHIN: Span = Span::from_ms(1);
 
 impl Connection {
     /// A connection whose first packet is `s`, from `src` to `dst`.
@@ -149,6 +155,7 @@ impl Connection {
             roles,
             halves: PerDirection::default(),
             first_frame: s.frame,
+            last_frame: s.frame,
             started: s.at,
             last: s.at,
             history: History::default(),
@@ -157,6 +164,9 @@ impl Connection {
             opening: PerDirection::default(),
             application: Application::default(),
             progress: Progress::default(),
+            foreign: None,
+            first_answer: None,
+            syn_ack: None,
             tunnelled,
             resumed: false,
             ended: Ended::CaptureEnd,
@@ -211,7 +221,8 @@ impl Connection {
     pub(super) fn push(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>, room: &mut usize) {
         let direction = self.direction(src);
         self.last = self.last.max(s.at);
-        if self.is_duplicate(s, direction) {
+        self.last_frame = s.frame;
+        if self.halves[direction].has_just_sent(s) {
             self.halves[direction].duplicates += 1;
             return;
         }
@@ -300,6 +311,9 @@ impl Connection {
             kind = self.read_payload(s, direction, tcp).unwrap_or(kind);
         }
         let direction = self.direction(src); // roles may have been turned round
+        if direction == Direction::ToClient {
+            self.note_foreign(s);
+        }
         let brief = Brief::new(s, kind, direction);
         self.last_brief[direction] = Some(brief);
         for reset in &mut self.resets {
@@ -308,11 +322,45 @@ impl Connection {
         brief
     }
 
+    /// Takes note of what in the server's name does not look like its own.
+    fn note_foreign(&mut self, s: &Segment) {
+        if s.checksum == crate::wire::checksum::Checksum::Bad {
+            return; // no end takes it
+        }
+        let server = &self.halves.to_client;
+        if s.kind() == Kind::SynAck {
+            if let Some(first) = self.syn_ack
+                && server.offset(s.seq).is_some_and(|at| at != 0)
+            {
+                let c = Contradiction { first: Some(first), first_frame: first.frame, later: Seen::new(s) };
+                foreign::keep(&mut self.foreign.get_or_insert_default().numbers, c);
+            }
+            self.syn_ack = self.syn_ack.or(Some(Seen::new(s)));
+            return;
+        }
+        let handshake = server.profile.handshake.map(|(ttl, _)| ttl);
+        let conflicts = &server.head.conflicts;
+        let told = self.foreign.as_ref().map_or(0, |f| f.contents.len());
+        if let Some(c) = conflicts.get(told).filter(|c| c.last_frame == s.frame) {
+            let first = self.first_answer.filter(|f| f.frame == c.first_frame);
+            let c = Contradiction { first, first_frame: c.first_frame, later: Seen::new(s) };
+            foreign::keep(&mut self.foreign.get_or_insert_default().contents, c);
+        }
+        if s.len > 0 {
+            self.first_answer = self.first_answer.or(Some(Seen::new(s)));
+        }
+        if let Some(handshake) = handshake
+            && (self.foreign.is_some() || s.len > 0 && foreign::is_off(s.ttl, handshake))
+        {
+            self.foreign.get_or_insert_default().take_ttl(s, handshake);
+        }
+    }
+
     /// Stores the head of a stream, and reads the application's first words in it.
     fn read_payload(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Option<Kind> {
         let half = &mut self.halves[direction];
         let at = half.offset(s.seq)? + i64::from(s.flags.has(Flags::SYN)) - 1;
-        self.application.records(direction, at, tcp.payload, s.len as usize);
+        self.application.records(direction, at, tcp.payload, s);
         let limit = if self.application.wants_more(direction) { head::HELLO_LIMIT } else { head::KEPT };
         let offset = usize::try_from(at).ok().filter(|o| *o < limit)?;
         half.head.insert(offset, tcp.payload, s.frame, limit);
@@ -348,17 +396,6 @@ impl Connection {
         self.application.flip();
         self.progress.flip();
         self.history.flip();
-    }
-
-    fn is_duplicate(&self, s: &Segment, direction: Direction) -> bool {
-        let Some(last) = &self.halves[direction].last else { return false };
-        // identical resets are a burst, which is evidence; without an IP-ID that counts nothing tells a copy
-        // from a second ACK
-        !s.flags.has(Flags::RST)
-            && s.ip_id.is_some_and(|id| id != 0)
-            && s.at.since(last.at).abs() <= DUPLICATE_WITHIN
-            && (s.ip_id, s.seq, s.ack, s.flags, s.len, s.window, s.timestamps)
-                == (last.ip_id, last.seq, last.ack, last.flags, last.len, last.window, last.timestamps)
     }
 
     fn note_history(&mut self, s: &Segment, d: Direction) {

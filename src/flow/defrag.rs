@@ -24,7 +24,7 @@ const MAX_PIECES: usize = 256;
 type Id = (IpAddr, IpAddr, u8, u32);
 
 /// Datagrams in progress.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Defragmenter {
     datagrams: HashMap<Id, Datagram, foldhash::fast::RandomState>,
     /// By age, for expiry; an entry whose datagram is gone or younger is passed over.
@@ -36,7 +36,7 @@ pub struct Defragmenter {
     pub incomplete: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Datagram {
     number: u64,
     bytes: Vec<u8>,

@@ -116,7 +116,7 @@ impl Timed for Transaction {
 }
 
 /// The transactions that are open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DnsLog {
     open: Slots<Key, Transaction>,
     now: Timestamp,

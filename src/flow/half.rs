@@ -76,6 +76,8 @@ pub struct Rtt {
     pub min: Option<Span>,
     /// The longest of all.
     pub max: Option<Span>,
+    /// The latest.
+    pub latest: Option<Span>,
     /// Sum, for the mean.
     sum_ns: i64,
     /// How many there are.
@@ -91,6 +93,7 @@ impl Rtt {
         }
         self.min = Some(self.min.map_or(rtt, |m| m.min(rtt)));
         self.max = Some(self.max.map_or(rtt, |m| m.max(rtt)));
+        self.latest = Some(rtt);
         self.sum_ns = self.sum_ns.saturating_add(rtt.ns());
         self.samples = self.samples.saturating_add(1);
     }
@@ -199,7 +202,22 @@ pub enum Arrival {
 /// is known, what fills a hole sooner than a round trip after it opened cannot have been asked for again.
 pub const REORDER_WITHIN: Span = Span::from_ms(3);
 
+/// A second sighting of the same packet within this time is the capture's doing (a mirror port, `-i any`).
+const DUPLICATE_WITHIN: Span = Span::from_ms(1);
+
 impl Half {
+    /// Whether `s` is the packet that this end sent last, captured once more.
+    pub fn has_just_sent(&self, s: &Segment) -> bool {
+        let Some(last) = &self.last else { return false };
+        // identical resets are a burst, which is evidence; without an IP-ID that counts nothing tells a copy
+        // from a second ACK
+        !s.flags.has(Flags::RST)
+            && s.ip_id.is_some_and(|id| id != 0)
+            && s.at.since(last.at).abs() <= DUPLICATE_WITHIN
+            && (s.ip_id, s.seq, s.ack, s.flags, s.len, s.window, s.timestamps)
+                == (last.ip_id, last.seq, last.ack, last.flags, last.len, last.window, last.timestamps)
+    }
+
     /// The sequence number at offset 0, as Wireshark's `tcp.seq_raw` minus `tcp.seq`; `None` before anything is known.
     pub fn base(&self) -> Option<SeqNum> {
         self.unwrap.map(Unwrapper::base)
@@ -234,7 +252,7 @@ impl Half {
     }
 
     /// Takes a segment that is no reset; says what its payload is to the stream.
-    pub(super) fn sent(&mut self, s: &Segment, tcp: &Tcp<'_>, rtt: Option<Span>) -> Arrival {
+    pub fn sent(&mut self, s: &Segment, tcp: &Tcp<'_>, rtt: Option<Span>) -> Arrival {
         self.set_base(if s.flags.has(Flags::SYN) { s.seq } else { s.seq.plus(u32::MAX) });
         if s.flags.has(Flags::SYN) {
             self.syn = Some(SynOptions::read(tcp));
@@ -366,7 +384,7 @@ impl Half {
     }
 
     /// Takes an acknowledgment number that the other end sent for this direction.
-    pub(super) fn acknowledged(&mut self, by: &Segment, tcp: &Tcp<'_>, rtt_of_other: &mut Rtt) {
+    pub fn acknowledged(&mut self, by: &Segment, tcp: &Tcp<'_>, rtt_of_other: &mut Rtt) {
         self.set_base(by.ack.plus(u32::MAX));
         let Some(ack) = self.offset(by.ack) else { return };
         let block = self.first_sack(tcp);
@@ -427,7 +445,7 @@ impl Half {
     }
 
     /// Notes the acknowledgment number that this end sent; says whether it repeats the last.
-    pub(super) fn note_ack(&mut self, ack: SeqNum) {
+    pub fn note_ack(&mut self, ack: SeqNum) {
         if self.last_ack() == Some(ack) {
             return;
         }

@@ -9,6 +9,7 @@ pub mod community_id;
 pub mod connection;
 pub mod defrag;
 pub mod dns;
+pub mod foreign;
 pub mod half;
 pub mod head;
 pub mod history;

@@ -22,7 +22,7 @@ pub(super) trait Timed {
 }
 
 /// The table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slots<K, V> {
     index: HashTable<u32>,
     entries: Vec<Option<Slot<K, V>>>,
@@ -35,7 +35,7 @@ pub(super) struct Slots<K, V> {
     pub(super) evicted: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot<K, V> {
     hash: u64,
     key: K,

@@ -48,6 +48,7 @@ impl Default for Limits {
 }
 
 /// The open connections.
+#[derive(Clone)]
 pub struct FlowTable {
     index: HashTable<u32>,
     slots: Vec<Slot>,
@@ -66,6 +67,7 @@ pub struct FlowTable {
     pub evicted: u64,
 }
 
+#[derive(Clone)]
 struct Slot {
     hash: u64,
     key: Key,

@@ -31,7 +31,7 @@ impl Tombstone {
 }
 
 /// Ended connections by the keyed hash of their ends.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tombstones {
     new: HashMap<u64, Tombstone, foldhash::fast::RandomState>,
     old: HashMap<u64, Tombstone, foldhash::fast::RandomState>,

@@ -99,7 +99,9 @@ pub struct UdpFlow {
     pub roles: Roles,
     /// Its first datagram.
     pub first_frame: u64,
-    /// When that was captured.
+    /// Its last datagram so far.
+    pub last_frame: u64,
+    /// When the first was captured.
     pub started: Timestamp,
     /// When the last was captured.
     pub last: Timestamp,
@@ -122,6 +124,7 @@ impl UdpFlow {
             server,
             roles: Roles::Guessed,
             first_frame: d.frame,
+            last_frame: d.frame,
             started: d.at,
             last: d.at,
             sides: PerDirection::default(),
@@ -134,6 +137,7 @@ impl UdpFlow {
     /// Takes one datagram.
     fn push(&mut self, d: &Datagram<'_>) {
         self.last = self.last.max(d.at);
+        self.last_frame = d.frame;
         if self.quic.is_some() || speaks_quic(d.payload) || self.is_negotiation(d) {
             let quic = self.quic.get_or_insert_default();
             let from = if d.src == self.client { Direction::ToServer } else { Direction::ToClient };
@@ -180,7 +184,7 @@ impl Timed for UdpFlow {
 }
 
 /// The UDP flows that are open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UdpTable {
     flows: Slots<Key, UdpFlow>,
     /// One bit a port: those on which flows are looked for.

@@ -29,7 +29,7 @@ pub struct UdpRow {
 }
 
 /// The UDP of a capture, as it is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Datagrams {
     table: UdpTable,
     dns: DnsLog,
@@ -37,7 +37,7 @@ pub struct Datagrams {
 }
 
 /// What is left of flows that are over.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// QUIC connections, in the order of their first frames once the capture is read.
     pub quic: Vec<QuicSummary>,
@@ -84,6 +84,27 @@ impl Datagrams {
     pub fn push_dns_over_tcp(&mut self, d: &Datagram<'_>) {
         let rows = &mut self.rows;
         self.dns.push(d, Transport::Tcp, &mut |t| rows.dns.take(t));
+    }
+
+    /// Rows of flows and transactions that are over.
+    pub fn rows(&self) -> usize {
+        self.rows.quic.len() + self.rows.other.len() + self.rows.dns.rows.len()
+    }
+
+    /// Drops the rows of what was over by `before`.
+    pub fn forget(&mut self, before: Timestamp) {
+        let rows = &mut self.rows;
+        rows.quic.retain(|q| q.started + q.duration >= before);
+        rows.other.retain(|o| o.started >= before);
+        rows.dns.forget(before);
+    }
+
+    /// Drops all but the newest rows, `most` or a few less.
+    pub fn keep_newest(&mut self, most: usize) {
+        let (rows, each) = (&mut self.rows, most / 3);
+        rows.quic.drain(..rows.quic.len().saturating_sub(each));
+        rows.other.drain(..rows.other.len().saturating_sub(each));
+        rows.dns.keep_newest(each);
     }
 
     /// The rows, with all that is still open.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::Timestamp;
 use crate::flow::dns::{Reply, Transaction};
 use crate::wire::dns::{kind, rcode};
 
@@ -12,7 +13,7 @@ pub const MAX_ROWS: usize = 1 << 16;
 pub const MAX_ODD: usize = 1 << 14;
 
 /// The transactions of a capture.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DnsRows {
     /// In the order of their first frames once the capture is read: the first [`MAX_ROWS`] that ended, and
     /// [`MAX_ODD`] odd ones after that.
@@ -39,6 +40,18 @@ impl DnsRows {
         } else {
             self.not_kept += 1;
         }
+    }
+
+    /// Drops the rows of transactions that were over by `before`, which makes room for later ones.
+    pub(super) fn forget(&mut self, before: Timestamp) {
+        self.rows.retain(|t| t.last >= before);
+        self.odd = self.odd.min(self.rows.len());
+    }
+
+    /// Drops all but the newest rows.
+    pub(super) fn keep_newest(&mut self, most: usize) {
+        self.rows.drain(..self.rows.len().saturating_sub(most));
+        self.odd = self.odd.min(self.rows.len());
     }
 
     pub(super) fn sort(&mut self) {

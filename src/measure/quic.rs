@@ -83,6 +83,8 @@ pub struct QuicSummary {
     pub roles: Roles,
     /// The frame that it begins with.
     pub first_frame: u64,
+    /// The frame that it ends with.
+    pub last_frame: u64,
     /// When it began.
     pub started: Timestamp,
     /// From its first packet to its last.
@@ -118,6 +120,7 @@ impl QuicSummary {
             server: flow.server,
             roles: flow.roles,
             first_frame: flow.first_frame,
+            last_frame: flow.last_frame,
             started: flow.started,
             duration: flow.last.since(flow.started),
             answered_after: since(flow.sides.to_client.first),

@@ -4,7 +4,8 @@ use super::stall::{Stall, stall};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::flow::connection::{Ended, Roles};
-use crate::flow::progress::Progress;
+use crate::flow::foreign::Foreign;
+use crate::flow::progress::{Moment, Progress};
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage, community_id};
 use crate::wire::ip::protocol;
@@ -47,6 +48,8 @@ pub struct Flow {
     pub mss: Option<u16>,
     /// Shortest round trip between the point of capture and the sender of this direction.
     pub rtt_min: Option<Span>,
+    /// The answer time of this end to the handshake.
+    pub rtt_handshake: Option<Span>,
     /// The TTL that most of its packets have.
     pub ttl: Option<u8>,
     /// Places where two packets disagree about the first bytes of the stream.
@@ -66,6 +69,8 @@ pub struct Summary {
     pub roles: Roles,
     /// The frame that it begins with.
     pub first_frame: u64,
+    /// The frame that it ends with.
+    pub last_frame: u64,
     /// When it began.
     pub started: Timestamp,
     /// From its first packet to its last.
@@ -108,6 +113,12 @@ pub struct Summary {
     pub signature: Option<Signature>,
     /// The Community ID.
     pub community_id: String,
+    /// What does not look like the server's own, where there is such.
+    pub foreign: Option<Box<Foreign>>,
+    /// The first segment of each end whose record header was moved about.
+    pub swapped: PerDirection<Option<Moment>>,
+    /// Whether the handshake agreed on timestamps.
+    pub timestamps_agreed: bool,
     /// How it moved and stopped.
     pub progress: Progress,
     /// How it fell silent before its end, if it did.
@@ -141,6 +152,7 @@ impl Summary {
             server: c.server,
             roles: c.roles,
             first_frame: c.first_frame,
+            last_frame: c.last_frame,
             started: c.started,
             duration: c.last.since(c.started),
             flows,
@@ -165,6 +177,14 @@ impl Summary {
             stage: c.stage(),
             signature: c.signature(seen_until),
             community_id: community_id::community_id(c.client, c.server, protocol::TCP),
+            foreign: c.foreign.clone(),
+            swapped: PerDirection {
+                to_server: c.application.records.to_server.first_swapped,
+                to_client: c.application.records.to_client.first_swapped,
+            },
+            timestamps_agreed: [&c.halves.to_server, &c.halves.to_client]
+                .iter()
+                .all(|h| h.syn.is_some_and(|o| o.timestamps)),
             progress: c.progress,
             stall: stall(c, seen_until, rtt_min),
             ended: c.ended,
@@ -208,6 +228,7 @@ fn flow(c: &Connection, d: Direction) -> Flow {
         resets: h.resets,
         mss: h.syn.and_then(|o| o.mss),
         rtt_min: h.rtt.shortest(),
+        rtt_handshake: h.rtt.handshake,
         ttl: h.profile.ttl.usual(),
         conflicts: u32::try_from(h.head.conflicts.len()).unwrap_or(u32::MAX),
     }

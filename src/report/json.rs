@@ -136,7 +136,7 @@ pub(super) struct Signature {
 }
 
 #[derive(Serialize)]
-struct JsonFinding<'a> {
+pub(super) struct JsonFinding<'a> {
     id: String,
     capture: usize,
     code: &'static str,
@@ -154,6 +154,7 @@ struct JsonFinding<'a> {
     at_ns: i64,
     p_value: Option<f64>,
     controls: Option<JsonControls<'a>>,
+    residual_s: Option<[f64; 2]>,
     rate_bps: Option<f64>,
     rate_interval_bps: Option<[f64; 2]>,
     burst_bytes: Option<u64>,
@@ -198,6 +199,9 @@ struct JsonName<'a> {
     dropped: u64,
     slowed: u64,
     inconclusive: u64,
+    forged: u64,
+    tampered: u64,
+    dns_forged: u64,
     control: &'a [String],
     p_value: Option<f64>,
     conclusion: &'static str,
@@ -205,14 +209,14 @@ struct JsonName<'a> {
 }
 
 /// Names every connection and finding of an answer.
-struct Ids {
+pub(super) struct Ids {
     /// For each capture, how many connections the captures before it have.
     connections_before: Vec<usize>,
     findings_before: Vec<usize>,
 }
 
 impl Ids {
-    fn new(captures: &[Capture]) -> Self {
+    pub(super) fn new(captures: &[Capture]) -> Self {
         let before = |count: &dyn Fn(&Capture) -> usize| {
             let sums = captures.iter().scan(0, |sum, c| {
                 let here = *sum;
@@ -334,7 +338,7 @@ struct Line<'a, T> {
     item: &'a T,
 }
 
-fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
+pub(super) fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Line { schema: SCHEMA, r#type: kind, item })?;
     out.write_all(b"\n")
 }
@@ -491,8 +495,15 @@ fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = 
     c.analysis.findings.iter().enumerate().map(move |(i, f)| json_finding(ids, n, i, c, f))
 }
 
-fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Finding) -> JsonFinding<'a> {
-    let of_tcp = c.analysis.connections.get(f.connections[0]).map(|t| t.sni.as_deref());
+pub(super) fn json_finding<'a>(
+    ids: &Ids,
+    n: usize,
+    i: usize,
+    c: &'a Capture,
+    f: &'a Finding,
+) -> JsonFinding<'a> {
+    let first = f.connections.first().filter(|_| f.name.is_none());
+    let of_tcp = first.and_then(|n| c.analysis.connections.get(*n)).map(|t| t.sni.as_deref());
     let rule = registry::find(f.code);
     JsonFinding {
         id: ids.finding(n, i),
@@ -504,7 +515,7 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
         family: f.family.as_deref(),
         looks_like: f.looks_like.as_deref(),
         connections: f.connections.iter().map(|i| ids.connection(n, *i)).collect(),
-        sni: of_tcp.unwrap_or_else(|| c.analysis.name(f.connections[0])),
+        sni: of_tcp.unwrap_or_else(|| c.analysis.name_of(f)),
         trigger: f.trigger.map(Trigger::name),
         keyed_on: f.keyed_on.map(KeyedOn::name),
         direction: f.direction.map(Direction::name),
@@ -516,6 +527,7 @@ fn json_finding<'a>(ids: &Ids, n: usize, i: usize, c: &'a Capture, f: &'a Findin
             well: c.well,
             failed: c.failed,
         }),
+        residual_s: f.residual.map(|r| [r.at_least, r.at_most].map(|s| (s.secs_f64() * 1e3).round() / 1e3)),
         rate_bps: f.cap.map(|c| c.rate_bps),
         rate_interval_bps: f.cap.map(|c| c.interval_bps),
         burst_bytes: f.cap.and_then(|c| c.burst_bytes),
@@ -546,6 +558,9 @@ fn json_name(row: &NameRow) -> JsonName<'_> {
         dropped: row.dropped,
         slowed: row.slowed,
         inconclusive: row.inconclusive,
+        forged: row.forged,
+        tampered: row.tampered,
+        dns_forged: row.dns_forged,
         control: &row.control,
         p_value: row.p_value,
         conclusion: row.conclusion(),

@@ -2,6 +2,7 @@
 
 pub mod json;
 mod json_dns;
+pub mod json_live;
 mod json_quic;
 pub mod names;
 pub mod quality;

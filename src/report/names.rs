@@ -26,6 +26,12 @@ pub struct NameRow {
     pub slowed: u64,
     /// Those about which nothing can be said.
     pub inconclusive: u64,
+    /// Those with a claim that the server did not send their answer.
+    pub forged: u64,
+    /// Those with a claim that a box changed what was said.
+    pub tampered: u64,
+    /// Answers of DNS about it with a claim that the resolver did not send them.
+    pub dns_forged: u64,
     /// Names that it was held against.
     pub control: Vec<String>,
     /// Connections with those that went well.
@@ -51,6 +57,9 @@ impl NameRow {
             (1.., ..) => "reset",
             (_, 1.., _) => "dropped",
             (.., 1..) => "slowed",
+            _ if self.forged > 0 => "forged",
+            _ if self.tampered > 0 => "tampered",
+            _ if self.dns_forged > 0 => "dns_forged",
             _ if self.ok > 0 => "no_interference_seen",
             _ => "inconclusive",
         }
@@ -58,7 +67,12 @@ impl NameRow {
 
     /// Whether interference is claimed.
     pub fn is_claimed(&self) -> bool {
-        self.reset + self.dropped + self.slowed > 0
+        self.claims() > 0
+    }
+
+    /// How much is claimed of it.
+    fn claims(&self) -> u64 {
+        self.reset + self.dropped + self.slowed + self.forged + self.tampered + self.dns_forged
     }
 
     /// The row in a sentence that says no more than was seen.
@@ -68,6 +82,14 @@ impl NameRow {
         let plural = if self.connections == 1 { "connection" } else { "connections" };
         if self.is_claimed() {
             let mut parts = Vec::new();
+            if self.dns_forged > 0 {
+                let answers = if self.dns_forged == 1 { "answer" } else { "answers" };
+                let were = if self.dns_forged == 1 { "was" } else { "were" };
+                let n = thousands(self.dns_forged);
+                parts.push(format!(
+                    "{n} DNS {answers} about {name} {were} not sent by the resolver that was asked"
+                ));
+            }
             let mut part = |n: u64, did: &str| {
                 if n > 0 {
                     let were = if n == 1 { "was" } else { "were" };
@@ -80,6 +102,8 @@ impl NameRow {
                 .map_or(String::new(), |h| format!(", by a device about {h} hops from the point of capture"));
             part(self.reset, &format!("reset{when} by packets that no endpoint sent{device}"));
             part(self.dropped, "cut off in silence once the name was sent");
+            part(self.forged, "answered, in the server's name, by packets that it did not send");
+            part(self.tampered, "changed on the way, so that they broke");
             let rate = self.rate_bps.map_or(String::new(), |r| format!(" to about {}", bits(r)));
             part(self.slowed, &format!("slowed{rate}"));
             let held = match self.keyed_on {
@@ -115,6 +139,8 @@ impl NameRow {
                 self.slowed += 1;
                 self.rate_bps = self.rate_bps.or(f.cap.map(|c| c.rate_bps));
             }
+            Mechanism::Forged => self.forged += 1,
+            Mechanism::Tampered => self.tampered += 1,
             // the resets themselves are counted; and a cap that does not depend on the name is the path's
             Mechanism::Reset | Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {}
             _ => self.dropped += 1,
@@ -144,6 +170,10 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
             }
         }
         for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
+            if let (Mechanism::DnsForged, Some(name)) = (f.mechanism, f.name.as_deref()) {
+                by_name.entry(name).or_insert_with(|| NameRow::new(name)).dns_forged += f.frames.len() as u64;
+                continue; // what followed went elsewhere, under whatever name
+            }
             for c in &f.connections {
                 if let Some(row) = a.name(*c).and_then(|n| by_name.get_mut(n)) {
                     row.take(f);
@@ -152,7 +182,6 @@ pub fn rows(captures: &[Capture]) -> Vec<NameRow> {
         }
     }
     let mut rows: Vec<NameRow> = by_name.into_values().collect();
-    let claims = |r: &NameRow| r.reset + r.dropped + r.slowed;
-    rows.sort_by(|a, b| claims(b).cmp(&claims(a)).then_with(|| a.name.cmp(&b.name)));
+    rows.sort_by(|a, b| b.claims().cmp(&a.claims()).then_with(|| a.name.cmp(&b.name)));
     rows
 }

@@ -112,7 +112,8 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         }
     }
     if a.verdicts.is_empty() {
-        limits("no connection of TCP or QUIC, so nothing to judge".to_owned());
+        let dns = if a.udp.dns.rows.is_empty() { "" } else { " but answers of DNS" };
+        limits(format!("no connection of TCP or QUIC, so nothing to judge{dns}"));
     }
     match capture.kernel_dropped() {
         Some(0) | None => {}

@@ -11,7 +11,15 @@ use crate::measure::Summary;
 
 /// The finding in a few sentences; addresses only where asked for.
 pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
-    match (a.connections.get(f.connections[0]), f.cap) {
+    if f.mechanism.is_of_dns() {
+        return of_dns(f, a);
+    }
+    if let (Mechanism::Forged | Mechanism::Tampered, Some(c)) =
+        (f.mechanism, f.connections.first().and_then(|c| a.connections.get(*c)))
+    {
+        return of_answer(f, c, addresses);
+    }
+    match (f.connections.first().and_then(|c| a.connections.get(*c)), f.cap) {
         (Some(c), Some(cap)) if !f.code.starts_with("SNI") => of_cap(f, cap, c, addresses),
         (Some(c), None) if !f.code.starts_with("SNI") => of_reset(f, c, addresses),
         _ => of_name(f, a),
@@ -20,13 +28,79 @@ pub fn says(f: &Finding, a: &Analysis, addresses: bool) -> String {
 
 /// What the probability before any evidence says.
 pub fn prior(f: &Finding) -> &'static str {
-    if f.code.starts_with("SNI") {
+    if f.mechanism.is_of_dns() {
+        "before any evidence: most answers are the resolver's own"
+    } else if matches!(f.mechanism, Mechanism::Forged | Mechanism::Tampered) {
+        "before any evidence: most answers are the server's own"
+    } else if f.code.starts_with("SNI") {
         "before any evidence: most failures have nothing to do with the name"
     } else if f.cap.is_some() {
         "before any evidence: most transfers are slowed by nothing but their path"
     } else {
         "before any evidence: most resets are an endpoint's own"
     }
+}
+
+/// What lingered after it, as a sentence.
+fn lingers(f: &Finding) -> String {
+    f.residual.map_or(String::new(), |r| {
+        format!(
+            " After resets or drops of this name, {} to the same server and port failed, whatever was asked for; it was over after {} to {}.",
+            count(r.connections as u64, "connection"),
+            r.at_least,
+            r.at_most
+        )
+    })
+}
+
+/// Answers of DNS in plain words.
+fn of_dns(f: &Finding, a: &Analysis) -> String {
+    let name = f.name.as_deref().map_or_else(|| "a name".to_owned(), |n| Untrusted(n).to_string());
+    let n = f.frames.len() as u64;
+    let at = if n == 1 { "frame" } else { "frames" };
+    let at = format!("{at} {}", frames(&f.frames));
+    if f.mechanism == Mechanism::DnsDenied {
+        return format!(
+            "A resolver denied {name} ({at}), which another resolver of the same client gave public addresses for. The answer is the resolver's own: who told it to say so, the user's filter or somebody else, no packet tells."
+        );
+    }
+    let (was, were) = (if n == 1 { "was" } else { "were" }, f.level == Level::Possible);
+    let was = if were { "may not have been".to_owned() } else { format!("{was} not") };
+    let led = f.connections.iter().filter(|c| **c < a.verdicts.len()).count() as u64;
+    let then = match led {
+        0 => String::new(),
+        1 => " One connection to the address in it followed.".to_owned(),
+        _ => format!(" {} to the addresses in it followed.", count(led, "connection")),
+    };
+    format!(
+        "{} to the question for {name} ({at}) {was} sent by the resolver that was asked, which gave another answer.{then}",
+        count(n, "DNS answer")
+    )
+}
+
+/// An answer that is not the server's in plain words.
+fn of_answer(f: &Finding, c: &Summary, addresses: bool) -> String {
+    let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
+    let between = if addresses { format!(" ({} to {})", c.client, c.server) } else { String::new() };
+    let trigger = f.trigger.unwrap_or(Trigger::Unknown);
+    let control = if trigger.has_name() && c.name().is_some() { held_against(f) } else { String::new() };
+    let at = if f.frames.len() == 1 { "frame" } else { "frames" };
+    let at = format!("stream {}, {at} {}", c.stream, frames(&f.frames));
+    let may = f.level == Level::Possible;
+    if f.mechanism == Mechanism::Tampered {
+        let (whose, was) = match f.direction {
+            Some(Direction::ToServer) => ("The client's words", if may { "may have been" } else { "were" }),
+            _ => ("The server's answer", if may { "may have been" } else { "was" }),
+        };
+        return format!(
+            "{whose} in the connection to {name}{between} ({at}) {was} changed on the way: the first bytes of a TLS record stand elsewhere than where they belong.{control}"
+        );
+    }
+    let what = if trigger == Trigger::Syn { "A SYN-ACK" } else { "An answer" };
+    let was = if may { "may not have been" } else { "was not" };
+    format!(
+        "{what} in the connection to {name}{between} ({at}) that names the server as its sender {was} sent by it.{control}"
+    )
 }
 
 /// Failures of a name in plain words.
@@ -40,7 +114,8 @@ fn of_name(f: &Finding, a: &Analysis) -> String {
     let did = what(f.mechanism);
     let did = if f.connections.len() == 1 { did.replacen("were ", "was ", 1) } else { did.to_owned() };
     let held = held_against(f);
-    format!("{n} to {}{more} {did}.{held}", shown.join(", "))
+    let lingers = lingers(f);
+    format!("{n} to {}{more} {did}.{held}{lingers}", shown.join(", "))
 }
 
 /// Up to this level of chance (three failures and three controls have it) "it was the name" is said without more ado.
@@ -62,6 +137,18 @@ pub fn held_against(f: &Finding) -> String {
             format!(
                 " {} of the same client to the same network with other names {were} not{was}.",
                 count(c.well as u64, "connection")
+            )
+        }
+        (Some(c), Some(KeyedOn::AnyData)) => {
+            format!(
+                " So {} with other names on the same network, and connections that asked for none: any data sets it off, whatever it says.",
+                count(c.failed as u64, "connection")
+            )
+        }
+        (Some(c), Some(KeyedOn::Port)) if f.code != "SNI007" => {
+            format!(
+                " So {} with other names on the same network and port, and other ports of it were left alone: it was not the name.",
+                count(c.failed as u64, "connection")
             )
         }
         (Some(_), Some(KeyedOn::Port)) => {
@@ -177,5 +264,8 @@ fn of_reset(f: &Finding, c: &Summary, addresses: bool) -> String {
     let hops = f.hops.map_or(String::new(), |h| {
         format!(" Their TTL places the device about {h} hops from the point of capture.")
     });
-    format!("The connection to {name}{between} ({at}) was reset {when} by {by}.{family}{hops}{control}")
+    let lingers = lingers(f);
+    format!(
+        "The connection to {name}{between} ({at}) was reset {when} by {by}.{family}{hops}{control}{lingers}"
+    )
 }

@@ -201,7 +201,11 @@ fn write_findings(capture: &Capture, several: bool, o: Options, out: &mut dyn Wr
     Ok(())
 }
 
-fn write_finding(n: usize, f: &Finding, a: &Analysis, o: Options, out: &mut dyn Write) -> io::Result<()> {
+/// Writes one finding with all that speaks for and against it.
+///
+/// # Errors
+/// What writing gives.
+pub fn write_finding(n: usize, f: &Finding, a: &Analysis, o: Options, out: &mut dyn Write) -> io::Result<()> {
     let s = o.style;
     let rule = registry::find(f.code).map_or("", |r| r.name);
     let level = match f.level {

@@ -68,6 +68,11 @@ fn enter(name: &str) {
 
 /// Plays a scenario with real hosts, in real time.
 pub(crate) fn play(n: usize, scenario: &Scenario, seed: u64) -> Run {
+    play_watched(n, scenario, seed, |_| ())
+}
+
+/// The same; `ready` is told the client's namespace, and its device of the same name, before the clients begin.
+pub(crate) fn play_watched(n: usize, scenario: &Scenario, seed: u64, ready: impl FnOnce(&str)) -> Run {
     let net = Net { names: ["c", "s"].map(|side| format!("pp{side}{n}-{}", std::process::id())) };
     let servers: Vec<IpAddr> = scenario
         .server
@@ -99,6 +104,7 @@ pub(crate) fn play(n: usize, scenario: &Scenario, seed: u64) -> Run {
     let connections: Arc<Mutex<BTreeMap<u16, Meant>>> = Arc::default();
     let identity = identity(scenario);
     serve(&net.names[1], scenario, &identity.server);
+    ready(&net.names[0]);
     let clients = connect(&net.names[0], scenario, seed, &identity.client, &connections);
     let mut run = carry(scenario, seed, &from_hosts, &mut writers, &clients);
     run.connections = std::mem::take(&mut *connections.lock().unwrap());

@@ -1,18 +1,19 @@
 //! Target against control.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::fate::{Fate, fate};
 use super::group::{Names, network};
+use super::residual::{Tries, residual, tries};
 use super::rows::{
-    ByNetwork, COUNTED, Compared, Keyed, LISTED, MOST_GROUPS, MOST_ROWS, Row, Tally, around, controls, first,
-    span,
+    ByNetwork, COUNTED, Compared, Keyed, LISTED, MOST_GROUPS, MOST_ROWS, Row, Tally, WITHIN, around,
+    controls, first, span,
 };
 use super::throttle::throttled;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
-use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn};
+use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Residual};
 use crate::measure::stall::Silence;
 use crate::measure::{QuicSummary, Summary};
 
@@ -66,12 +67,13 @@ pub fn compare(
         }
     }
     out.not_compared += failed.len().saturating_sub(MOST_GROUPS) as u64;
+    let tries = if failed.is_empty() { Tries::default() } else { tries(connections, &about) };
     for ((client, group, mechanism), bad) in failed.iter().take(MOST_GROUPS) {
-        let pairing = Pairing::new(*client, group, *mechanism, bad, &by_network, names);
+        let pairing = Pairing::new(*client, group, *mechanism, bad, &by_network, &tries, names);
         pairing.conclude(bad, &resets, connections, &mut out);
     }
     throttled(&rows, &by_network, findings, names, &mut out);
-    super::quic::compare(quic, connections.len(), names, &mut out);
+    super::quic::compare(quic, &rows, connections.len(), names, &mut out);
     out
 }
 
@@ -88,6 +90,42 @@ struct Pairing<'a> {
     tally: Tally,
     p_value: Option<f64>,
     interleaved: bool,
+    residual: Option<Residual>,
+    beside: Beside,
+}
+
+/// What became of connections that are no controls: those without a name, and those to other ports.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside {
+    /// Connections without a name to the same network that failed.
+    nameless_failed: usize,
+    /// And those that went well.
+    nameless_well: usize,
+    /// Connections to the same network and other ports that went well.
+    other_port_well: usize,
+}
+
+impl Beside {
+    fn new(client: IpAddr, bad: &[&Row<'_>], tries: &Tries) -> Self {
+        let mut beside = Self::default();
+        let (first, last) = span(bad);
+        let networks: BTreeSet<[u8; 7]> = bad.iter().map(|r| r.network).collect();
+        let ports: BTreeSet<u16> = bad.iter().map(|r| r.s.server.port).collect();
+        for list in networks.iter().filter_map(|n| tries.by_network.get(&(client, *n))) {
+            for (port, t) in
+                list.iter().filter(|(_, t)| first.since(t.at) < WITHIN && t.at.since(last) < WITHIN)
+            {
+                let same_port = ports.contains(port);
+                match t.failed {
+                    Some(true) if t.nameless => beside.nameless_failed += 1,
+                    Some(false) if t.nameless => beside.nameless_well += 1,
+                    Some(false) if !same_port => beside.other_port_well += 1,
+                    _ => {}
+                }
+            }
+        }
+        beside
+    }
 }
 
 impl<'a> Pairing<'a> {
@@ -97,6 +135,7 @@ impl<'a> Pairing<'a> {
         mechanism: Mechanism,
         bad: &[&'a Row<'a>],
         by_network: &ByNetwork<'a, 'a>,
+        tries: &Tries,
         names: &Names,
     ) -> Self {
         let (begun, last) = span(bad);
@@ -106,7 +145,10 @@ impl<'a> Pairing<'a> {
         let well: Vec<&Row<'_>> =
             rows.iter().filter(|r| r.group == group && r.fate == Fate::Well).copied().collect();
         let controls: Vec<&Row<'_>> = others().filter(|r| r.fate == Fate::Well).copied().collect();
-        let same = |r: &&&Row<'_>| matches!(r.fate, Fate::Bad(m) if m == mechanism);
+        let (residual, lingering) = residual(bad, tries).map_or_else(Default::default, |(r, m)| (Some(r), m));
+        // that a third party resets is shown; of a silence it is not, and a server that was down may have come back
+        let consequence = |r: &Row<'_>| mechanism == Mechanism::Reset && lingering.contains(&r.n);
+        let same = |r: &&&Row<'_>| matches!(r.fate, Fate::Bad(m) if m == mechanism) && !consequence(r);
         let controls_failed: Vec<&Row<'_>> = others().filter(same).copied().collect();
         let interleaved = controls.iter().any(|c| c.s.started >= begun && c.s.started <= last);
         let tally = Tally {
@@ -116,21 +158,40 @@ impl<'a> Pairing<'a> {
             controls: controls.len(),
         };
         let p_value = tally.chance();
-        Self { mechanism, group, well, controls, controls_failed, tally, p_value, interleaved }
+        let beside = Beside::new(client, bad, tries);
+        Self {
+            mechanism,
+            group,
+            well,
+            controls,
+            controls_failed,
+            tally,
+            p_value,
+            interleaved,
+            residual,
+            beside,
+        }
     }
 
     fn controls(&self) -> Controls {
         controls(&self.controls, &self.controls_failed)
     }
 
-    fn keyed_on(&self) -> Option<KeyedOn> {
-        let Tally { bad, controls: good, controls_failed: failed, .. } = self.tally;
-        if self.tally.sets_apart() && (bad >= 2 && good >= 2 || good >= 3) {
-            Some(KeyedOn::Sni)
-        } else if good == 0 && failed >= 2 {
-            Some(KeyedOn::Server)
-        } else {
-            None
+    fn keyed_on(&self, bad: &[&Row<'_>]) -> Option<KeyedOn> {
+        let Tally { bad: failures, controls: good, controls_failed: failed, .. } = self.tally;
+        if self.tally.sets_apart() && (failures >= 2 && good >= 2 || good >= 3) {
+            return Some(KeyedOn::Sni);
+        }
+        let port = |r: &Row<'_>| r.s.server.port;
+        let here = self.controls.iter().filter(|c| bad.iter().any(|b| port(b) == port(c))).count();
+        if failed < 2 || here > 0 {
+            return None;
+        }
+        match self.beside {
+            Beside { nameless_failed: 1.., nameless_well: 0, .. } if good == 0 => Some(KeyedOn::AnyData),
+            Beside { other_port_well: 2.., .. } => Some(KeyedOn::Port),
+            _ if good == 0 => Some(KeyedOn::Server),
+            _ => None,
         }
     }
 
@@ -141,15 +202,18 @@ impl<'a> Pairing<'a> {
         connections: &[Summary],
         out: &mut Compared,
     ) {
-        let keyed_on = self.keyed_on();
-        if self.mechanism == Mechanism::Reset {
+        let keyed_on = self.keyed_on(bad);
+        let shown = matches!(self.mechanism, Mechanism::Reset | Mechanism::Forged | Mechanism::Tampered);
+        if shown {
+            let findings = bad.iter().filter_map(|b| resets.get(&b.n)).flatten();
+            out.lingered.extend(findings.filter_map(|n| Some((*n, self.residual?))));
             for n in bad.iter().filter_map(|b| resets.get(&b.n)).flatten() {
                 if let Some(on) = keyed_on {
                     out.keyed.insert(*n, Keyed { on, p_value: self.p_value, controls: self.controls() });
                 }
             }
-            if keyed_on != Some(KeyedOn::Sni) {
-                return; // each reset is a finding already; without controls there is nothing to add
+            if keyed_on != Some(KeyedOn::Sni) || self.mechanism != Mechanism::Reset {
+                return; // each is a finding already; without controls there is nothing to add
             }
         }
         let evidence = self.evidence(bad);
@@ -177,6 +241,7 @@ impl<'a> Pairing<'a> {
             keyed_on,
             p_value: self.p_value,
             controls: Some(self.controls()),
+            residual: self.residual,
             direction: bad[0].s.stall.map(|s| s.unheard),
             frames,
             prior: w::NAME_PRIOR,
@@ -348,6 +413,9 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::Throttled => "were held to a rate",
         Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
         Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",
+        Mechanism::Forged => "got answers that the server did not send",
+        Mechanism::Tampered => "got answers that a box had changed",
+        Mechanism::DnsForged => "went to an address that a forged DNS answer gave",
         _ => "were slowed",
     }
 }

@@ -26,8 +26,11 @@ pub enum Fate {
 /// The fate of a connection, given the findings about it.
 pub fn fate(s: &Summary, findings: &[&Finding]) -> Fate {
     let claims = |f: &&&Finding| f.level >= Level::Likely;
-    if findings.iter().filter(claims).any(|f| f.trigger.is_some_and(Trigger::has_name)) {
-        return Fate::Bad(Mechanism::Reset);
+    if let Some(f) = findings.iter().filter(claims).find(|f| f.trigger.is_some_and(Trigger::has_name)) {
+        return Fate::Bad(match f.mechanism {
+            answer @ (Mechanism::Forged | Mechanism::Tampered) => answer,
+            _ => Mechanism::Reset,
+        });
     }
     if findings.iter().any(|f| f.trigger.is_some()) {
         return Fate::Unknown; // a pointer, or a reset before the name was sent

@@ -44,7 +44,7 @@ pub fn registrable(name: &str) -> &str {
 }
 
 /// The network that a server's address stands for: /24, or /48.
-pub(super) fn network(addr: IpAddr) -> [u8; 7] {
+pub fn network(addr: IpAddr) -> [u8; 7] {
     match addr {
         IpAddr::V4(a) => {
             let [x, y, z, _] = a.octets();

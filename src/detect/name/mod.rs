@@ -7,11 +7,12 @@ mod compare;
 mod fate;
 mod group;
 mod quic;
+mod residual;
 mod rows;
 mod throttle;
 
 pub use compare::compare;
 pub(crate) use compare::what;
 pub use fate::{Fate, fate};
-pub use group::{Names, X, registrable};
+pub use group::{Names, X, network, registrable};
 pub use rows::{Compared, Keyed};

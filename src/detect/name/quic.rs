@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::fate::Fate;
 use super::group::{Names, network};
 use super::rows::{COUNTED, Compared, LISTED, MOST_GROUPS, MOST_ROWS, Tally, WITHIN, first, listed};
+use crate::base::Timestamp;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
 use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn};
@@ -42,7 +44,13 @@ impl Row<'_> {
 }
 
 /// Compares the names that QUIC connections ask for. In findings they are numbered from `before` on.
-pub(super) fn compare(quic: &[QuicSummary], before: usize, names: &Names, out: &mut Compared) {
+pub(super) fn compare(
+    quic: &[QuicSummary],
+    tcp: &[super::rows::Row<'_>],
+    before: usize,
+    names: &Names,
+    out: &mut Compared,
+) {
     let mut by_client: BTreeMap<IpAddr, Vec<Row<'_>>> = BTreeMap::new();
     for (i, q) in quic.iter().enumerate() {
         let Some(name) = q.name() else { continue };
@@ -54,8 +62,15 @@ pub(super) fn compare(quic: &[QuicSummary], before: usize, names: &Names, out: &
             out.not_compared += 1;
         }
     }
+    let mut over_tcp: BTreeMap<(IpAddr, &str), Vec<&super::rows::Row<'_>>> = BTreeMap::new();
+    for r in tcp.iter().filter(|r| by_client.contains_key(&r.s.client.addr)) {
+        let list = over_tcp.entry((r.s.client.addr, r.group)).or_default();
+        if list.len() < MOST_ROWS {
+            list.push(r);
+        }
+    }
     let mut left = MOST_GROUPS;
-    for rows in by_client.values() {
+    for (client, rows) in &by_client {
         let mut failed: BTreeMap<&str, Vec<&Row<'_>>> = BTreeMap::new();
         for r in rows.iter().filter(|r| r.is_bad() && names.is_target(r.group)) {
             failed.entry(r.group).or_default().push(r);
@@ -66,8 +81,31 @@ pub(super) fn compare(quic: &[QuicSummary], before: usize, names: &Names, out: &
                 continue;
             }
             left -= 1;
-            out.findings.push(Pairing::new(group, bad, rows, names).finding(bad));
+            let tcp = OverTcp::new(bad, over_tcp.get(&(*client, *group)));
+            out.findings.push(Pairing::new(group, bad, rows, tcp, names).finding(bad));
         }
+    }
+}
+
+/// What became of the same name over TCP within the hour.
+#[derive(Clone, Copy, Debug, Default)]
+struct OverTcp {
+    well: usize,
+    failed: usize,
+}
+
+impl OverTcp {
+    fn new(bad: &[&Row<'_>], tcp: Option<&Vec<&super::rows::Row<'_>>>) -> Self {
+        let near = |at: Timestamp| bad.iter().any(|b| b.q.started.since(at).abs() < WITHIN);
+        let mut over = Self::default();
+        for r in tcp.into_iter().flatten().filter(|r| near(r.s.started)) {
+            match r.fate {
+                Fate::Well => over.well += 1,
+                Fate::Bad(_) => over.failed += 1,
+                Fate::Unknown => {}
+            }
+        }
+        over
     }
 }
 
@@ -84,10 +122,11 @@ struct Pairing<'a> {
     /// Names that failed where no connection of the client with any name and server went well; 0 if one did.
     all_dead: usize,
     interleaved: bool,
+    tcp: OverTcp,
 }
 
 impl<'a> Pairing<'a> {
-    fn new(group: &'a str, bad: &[&'a Row<'a>], rows: &'a [Row<'a>], names: &Names) -> Self {
+    fn new(group: &'a str, bad: &[&'a Row<'a>], rows: &'a [Row<'a>], tcp: OverTcp, names: &Names) -> Self {
         let begun = bad.iter().map(|r| r.q.started).min().unwrap_or_default();
         let last = bad.iter().map(|r| r.q.started + r.q.duration).max().unwrap_or_default();
         let near = |r: &&Row<'_>| {
@@ -109,7 +148,7 @@ impl<'a> Pairing<'a> {
         let interleaved = controls.iter().any(|c| c.q.started >= begun && c.q.started <= last);
         let tally =
             Tally { bad: bad.len(), well, controls_failed: controls_failed.len(), controls: controls.len() };
-        Self { group, tally, controls, controls_failed, repeated, same_address, all_dead, interleaved }
+        Self { group, tally, controls, controls_failed, repeated, same_address, all_dead, interleaved, tcp }
     }
 
     fn keyed_on(&self) -> Option<KeyedOn> {
@@ -195,6 +234,9 @@ impl<'a> Pairing<'a> {
         );
         let claim = format!("{} with other names on the same network fell silent, too", of(failed));
         add(&w::CONTROL_FAILED, failed, claim, frames(&self.controls_failed));
+        let OverTcp { well, failed } = self.tcp;
+        let claim = format!("over TCP, {failed} of {} connections to the name failed as well", well + failed);
+        add(&w::QUIC_TCP_ALSO, usize::from(failed > 0 && well == 0), claim, Vec::new());
         all.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
         all
     }
@@ -227,6 +269,17 @@ impl<'a> Pairing<'a> {
             self.controls.len()
         );
         all.push(Alternative { cause: "losses on the way", log_odds: losses, why });
+        if self.tcp.well > 0 {
+            let why = format!(
+                "the name went well over TCP {} times meanwhile; who lost interest does not repeat its hello for seconds",
+                self.tcp.well
+            );
+            all.push(Alternative {
+                cause: "a client that lost interest, as TCP was faster",
+                log_odds: 0.0,
+                why,
+            });
+        }
         if !speaks {
             let why = "neither these connections nor others show a QUIC packet of that address: one with another name would".to_owned();
             all.push(Alternative { cause: "a server that speaks no QUIC", log_odds: 0.0, why });

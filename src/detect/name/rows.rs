@@ -8,7 +8,7 @@ use fishers_exact::fishers_exact;
 use super::fate::Fate;
 use crate::base::{Span, Timestamp};
 use crate::detect::weights as w;
-use crate::detect::{Controls, Finding, KeyedOn, Level};
+use crate::detect::{Controls, Finding, KeyedOn, Level, Residual};
 use crate::measure::Summary;
 
 /// Controls are looked for within an hour (time of day moves paths and loads).
@@ -32,6 +32,8 @@ pub struct Compared {
     pub findings: Vec<Finding>,
     /// For findings given before, by their place: what they depend on, and how likely chance is.
     pub keyed: BTreeMap<usize, Keyed>,
+    /// For findings given before, by their place: what lingered after them.
+    pub lingered: BTreeMap<usize, Residual>,
     /// Groups and connections beyond what is looked at.
     pub not_compared: u64,
 }

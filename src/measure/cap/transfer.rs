@@ -147,6 +147,18 @@ impl Default for Transfers {
 }
 
 impl Transfers {
+    /// Drops the transfers of connections that have no new place, and tells the others theirs.
+    pub fn retain(&mut self, new_place: impl Fn(usize) -> Option<usize>) {
+        self.list.retain_mut(|t| {
+            let Some(place) = new_place(t.connection) else {
+                self.room += t.series.packets.len();
+                return false;
+            };
+            t.connection = place;
+            true
+        });
+    }
+
     /// Measures both directions of a connection that is over.
     pub fn take(&mut self, c: &Connection, connection: usize) {
         for direction in [Direction::ToServer, Direction::ToClient] {

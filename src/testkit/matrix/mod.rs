@@ -14,9 +14,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::path::boxes::What;
-use super::path::capture::{Captured, ConnectionTruth, Truth, capture};
+use super::path::capture::{Captured, ConnectionTruth, FrameTruth, Truth, capture};
 use super::path::line::Run;
-use super::path::scenario::{self, Class, Element, On, Scenario};
+use super::path::scenario::{self, Answer, Class, Element, On, Scenario};
 use super::path::world::play;
 use crate::analysis::{Analysis, Settings};
 use crate::detect::registry::{self, RULES};
@@ -228,6 +228,8 @@ fn expected(
     named: bool,
 ) -> Vec<(&'static str, &'static [&'static str])> {
     let mut all: Vec<(&'static str, &'static [&'static str])> = Vec::new();
+    let covered =
+        |rule: &str| entry.scenario.covers.iter().any(|c| c.rule == rule && c.class == Class::Positive);
     let reset = |origin: &str| truth.frames.iter().any(|f| f.port == port && f.reset && f.origin == origin);
     if reset("forged") {
         all.push(("RST001", &["injected"]));
@@ -240,7 +242,7 @@ fn expected(
         all.push(("RST002", &["rewritten_in_path", "injected"]));
     }
     // where no delay is known, a policer and a shaper's full queue lose alike
-    if entry.scenario.covers.iter().any(|c| c.rule == "CAP003" && c.class == Class::Positive) {
+    if covered("CAP003") {
         let shaped = c.count(What::Shaped) >= CAPPED * 2 && c.count(What::Overflowed) >= CAPPED;
         if c.count(What::Policed) >= CAPPED || shaped {
             all.push(("CAP003", &["rate_limited_unknown"]));
@@ -252,6 +254,14 @@ fn expected(
         if c.count(What::Shaped) >= CAPPED * 2 {
             all.push(("CAP002", &["shaped"]));
         }
+    }
+    let forged = |f: &FrameTruth| f.port == port && !f.reset && f.origin == "forged";
+    if covered("SNI008") && truth.frames.iter().any(forged) {
+        all.push(("SNI008", &["forged"]));
+    }
+    let changed = |f: &FrameTruth| f.port == port && !f.reset && f.origin == "rewritten";
+    if covered("SNI009") && truth.frames.iter().any(changed) {
+        all.push(("SNI009", &["tampered"]));
     }
     if named {
         all.extend(by_name(entry, c));
@@ -268,11 +278,12 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     let looks_at_names = |place: &usize| {
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
+            Some(Element::DnsForger(f)) => &f.target,
             Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
-        target.on == On::Name && !target.names.is_empty() && target.residual_s == 0.0
+        target.on == On::Name && !target.names.is_empty()
     };
     let by = |what: What| -> u64 {
         let by = c.deeds.get(what.name()).into_iter().flatten();
@@ -282,14 +293,18 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
     }
-    let positive = |c: &&scenario::Covers| c.class == Class::Positive && c.rule.starts_with("SNI");
+    let positive = |c: &&scenario::Covers| {
+        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
+    };
     Some(match entry.scenario.covers.iter().find(positive)?.rule.as_str() {
         "SNI001" => ("SNI001", &["hello_dropped"]),
         // where the acknowledgment is lost with the answer, the client sees the one and not the other
         "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),
         "SNI003" => ("SNI003", &["drop_after_n", "freeze", "hello_muted"]),
         "SNI004" => ("SNI004", &["closed"]),
+        "SNI008" | "SNI009" => return None, // shown by packets, named or not
         "SNI006" => ("SNI006", &["throttled"]),
+        "DNS001" => ("DNS001", &["dns_forged"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
     })
@@ -314,11 +329,24 @@ fn outcomes(
         .filter(|(_, (client, server))| *client == port || *server == port)
         .map(|(n, _)| n)
         .collect();
-    let findings: Vec<&Finding> =
-        analysis.findings.iter().filter(|f| f.connections.iter().any(|c| here.contains(c))).collect();
+    // an answer of DNS is no connection: its frames tell whose it is
+    let mine = |frame: &u64| truth.frames.iter().any(|t| t.frame == *frame && t.port == port);
+    let findings: Vec<&Finding> = analysis
+        .findings
+        .iter()
+        .filter(|f| {
+            f.connections.iter().any(|c| here.contains(c))
+                || f.mechanism.is_of_dns() && f.frames.iter().any(mine)
+        })
+        .collect();
     // what is done because of a name can be told where the capture shows the name
-    let named = here.iter().any(|n| analysis.name(*n).is_some());
-    let expected = expected(entry, truth, port, c, named);
+    let asked = analysis.udp.dns.rows.iter().any(|t| t.client.port == port);
+    let named = asked || here.iter().any(|n| analysis.name(*n).is_some());
+    let mut expected = expected(entry, truth, port, c, named);
+    let denies = |addr| entry.scenario.server.iter().any(|s| s.address == addr && s.answer == Answer::Refuse);
+    if analysis.udp.dns.rows.iter().any(|t| t.client.port == port && denies(t.resolver.addr)) {
+        expected.push(("DNS002", &["dns_denied"]));
+    }
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();
     let transfers = || analysis.transfers.iter().filter(|t| here.contains(&t.connection));

@@ -17,6 +17,7 @@ pub mod actor;
 pub mod boxes;
 pub mod capture;
 pub mod congestion;
+pub mod dns;
 pub mod line;
 pub mod packet;
 pub mod quic;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::actor::{Actor, Script};
 use super::boxes;
+use super::dns::Dns;
 use super::line::{Line, Meant, Next, Run};
 use super::packet::Packet;
 use super::quic::Quic;
@@ -118,7 +119,10 @@ impl World {
         let near = u8::try_from(self.rng.range(2, 250)).unwrap_or(2);
         for c in &s.connection {
             let mut at = START + boxes::ms(c.at_s.draw(&mut self.rng) * 1e3);
-            let server = s.server.iter().find(|v| v.names.contains(&c.name)).unwrap_or_else(|| {
+            let has = |v: &&super::scenario::Server| {
+                v.names.contains(&c.name) && c.server.is_none_or(|address| address == v.address)
+            };
+            let server = s.server.iter().find(has).unwrap_or_else(|| {
                 panic!("no server has the name {}", c.name) // a scenario that says so is of no use
             });
             for _ in 0..c.count {
@@ -137,6 +141,11 @@ impl World {
                 if c.hello == Hello::Quic {
                     ends[0].stack = Box::new(Quic::new(client, there, &c.name, true));
                     ends[1].stack = Box::new(Quic::new(there, client, &c.name, false));
+                }
+                if c.hello == Hello::Dns {
+                    let thinks = boxes::ms(server.thinks_ms.draw(&mut self.rng));
+                    ends[0].stack = Box::new(Dns::new(client, there, &c.name, true, server, thinks));
+                    ends[1].stack = Box::new(Dns::new(there, client, &c.name, false, server, thinks));
                 }
                 ends[1].absent = server.answer == Answer::Absent;
                 if server.answer == Answer::Refuse {
@@ -254,6 +263,7 @@ impl World {
             IpId::Random => self.rng.word(),
         };
         let front = end.host.reset_ttl.filter(|_| reset);
+        let front = front.or(end.host.syn_ack_ttl.filter(|_| flags.has(Flags::SYN)));
         packet.set_ttl(front.unwrap_or(end.host.ttl));
         packet.set_id(if front.is_some() { 0 } else { id }, end.host.df);
         let card = self.cards.entry((side, source)).or_insert(START);

@@ -54,6 +54,7 @@ impl Pass for Rewriter {
 pub(super) struct Tamper {
     pub(super) place: usize,
     pub(super) watch: Watch,
+    pub(super) across: bool,
 }
 
 impl Pass for Tamper {
@@ -61,8 +62,9 @@ impl Pass for Tamper {
         let acts = self.watch.see(now, direction, &packet) != Acts::No;
         let (at, len) = if packet.is_tcp() { (packet.payload_at(), packet.bytes.len()) } else { (0, 0) };
         if acts && direction == Direction::ToClient && len >= at + 8 {
-            packet.bytes.swap(at, at + 1);
-            packet.bytes.swap(len - 2, len - 1);
+            let (a, b) = if self.across { (len - 2, len - 1) } else { (at + 1, len - 1) };
+            packet.bytes.swap(at, a);
+            packet.bytes.swap(if self.across { at + 1 } else { len - 2 }, b);
             seal(&mut packet.bytes);
             packet.origin = Origin::Rewritten(self.place);
             out.did(direction, &packet, What::Rewrote);

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod censor;
+mod forger;
 mod injector;
 mod link;
 mod watch;
@@ -118,6 +119,7 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
         Element::Policer(b) => Box::new(bucket::Policer::new(b, &mut own)),
         Element::Shaper(b) => Box::new(bucket::Shaper::new(b, &mut own)),
         Element::Injector(i) => Box::new(injector::Injector::new(place, i, own)),
+        Element::DnsForger(f) => Box::new(forger::Forger::new(place, f, own)),
         Element::Dropper { target, way, longer_than, data_only } => Box::new(censor::Dropper {
             watch: watch::Watch::new(target),
             way: *way,
@@ -127,7 +129,9 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
         Element::Rewriter { target } => {
             Box::new(censor::Rewriter { place, watch: watch::Watch::new(target) })
         }
-        Element::Tamper { target } => Box::new(censor::Tamper { place, watch: watch::Watch::new(target) }),
+        Element::Tamper { target, across } => {
+            Box::new(censor::Tamper { place, watch: watch::Watch::new(target), across: *across })
+        }
         Element::Nat { forgets_s, resets } => {
             Box::new(censor::Nat { forgets: ms(forgets_s * 1e3), resets: *resets, seen: BTreeMap::new() })
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::testkit::path::packet::Packet;
 use crate::testkit::path::scenario::{On, Target};
+use crate::wire::dns;
 use crate::wire::http::{self, HeadScan};
 use crate::wire::quic;
 use crate::wire::tcp::Flags;
@@ -76,7 +77,8 @@ impl Watch {
             };
             if set_off {
                 flow.since = Some(now);
-                if self.target.residual_s > 0.0 {
+                // a name starts the time; what fails meanwhile does not start it anew
+                if self.target.residual_s > 0.0 && !residual {
                     self.residual.insert(ends.1, now + super::ms(self.target.residual_s * 1e3));
                 }
             }
@@ -131,6 +133,9 @@ impl Flow {
     fn read_name(&mut self, packet: &Packet) -> Option<String> {
         let payload = packet.payload();
         if !packet.is_tcp() {
+            if packet.destination().port == dns::PORT {
+                return Some(dns::message(payload)?.question?.name.to_ascii_lowercase());
+            }
             return name_in_initial(payload);
         }
         if payload.is_empty() || self.head.len() > 16_384 {

@@ -177,6 +177,34 @@ fn one_packet() -> Vec<i32> {
     vec![0]
 }
 
+/// A box that answers DNS queries in the resolver's name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsForger {
+    /// Which queries: those for these names.
+    #[serde(default)]
+    pub target: Target,
+    /// How long it takes, ms.
+    #[serde(default = "fast")]
+    pub delay_ms: Draw,
+    /// TTL.
+    #[serde(default)]
+    pub ttl: ForgedTtl,
+    /// The addresses that it gives, one at a time; none: the name does not exist.
+    #[serde(default)]
+    pub answers: Vec<std::net::IpAddr>,
+    /// Whether it repeats the capitals of the query.
+    #[serde(default = "yes")]
+    pub keeps_case: bool,
+    /// Whether the query does not pass.
+    #[serde(default)]
+    pub swallows: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
 /// A token bucket.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -296,6 +324,8 @@ pub enum Element {
     Shaper(Bucket),
     /// A box that forges.
     Injector(Injector),
+    /// A box that forges DNS.
+    DnsForger(DnsForger),
     /// A box that drops.
     Dropper {
         /// Upon which connections.
@@ -316,8 +346,12 @@ pub enum Element {
         #[serde(default)]
         target: Target,
     },
-    /// A box that swaps the first two and the last two bytes of payloads to the client.
+    /// A box that moves the first two and the last two bytes of payloads to the client: each pair into its own other order, or
+    /// one pair into the place of the other.
     Tamper {
+        /// Whether one pair goes into the place of the other.
+        #[serde(default)]
+        across: bool,
         /// Upon which connections.
         #[serde(default)]
         target: Target,

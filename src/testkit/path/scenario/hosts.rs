@@ -43,6 +43,8 @@ pub struct Host {
     pub ttl: u8,
     /// The TTL of its resets, where something in front of it sends them.
     pub reset_ttl: Option<u8>,
+    /// The TTL of its SYN-ACKs, where something in front of it shakes hands.
+    pub syn_ack_ttl: Option<u8>,
     /// How it numbers packets.
     pub ip_id: IpId,
     /// DF on its packets.
@@ -70,6 +72,7 @@ impl Default for Host {
             control: Control::Cubic,
             ttl: 64,
             reset_ttl: None,
+            syn_ack_ttl: None,
             ip_id: IpId::Counter,
             df: true,
             mss: 1448,
@@ -120,6 +123,9 @@ pub struct Server {
     /// What it does.
     #[serde(default)]
     pub answer: Answer,
+    /// Whether a resolver gives another address each time that it is asked.
+    #[serde(default)]
+    pub rotates: bool,
     /// How long it thinks before it answers, ms.
     #[serde(default = "quick")]
     pub thinks_ms: Draw,
@@ -155,6 +161,8 @@ pub enum Hello {
     Opaque,
     /// Over QUIC, whatever stack the hosts have for TCP.
     Quic,
+    /// No connection: a DNS query for the name, to a resolver.
+    Dns,
 }
 
 /// How a connection ends.
@@ -209,6 +217,9 @@ pub(super) const fn no_wait() -> Draw {
 pub struct Connection {
     /// The name that they ask for.
     pub name: String,
+    /// The server, where several have the name.
+    #[serde(default)]
+    pub server: Option<std::net::IpAddr>,
     /// How many.
     #[serde(default = "once")]
     pub count: u32,

@@ -11,7 +11,7 @@ mod read;
 use serde::Deserialize;
 
 pub use elements::{
-    Bucket, Element, ForgedId, ForgedTtl, ForgedWindow, Injector, On, Queue, Share, Target, Way,
+    Bucket, DnsForger, Element, ForgedId, ForgedTtl, ForgedWindow, Injector, On, Queue, Share, Target, Way,
 };
 pub use hosts::{Answer, Close, Connection, Hello, Host, IpId, Request, Server, Stack};
 pub use read::{Unreadable, read};

@@ -1,0 +1,205 @@
+//! What became of connections, name by time.
+
+use std::collections::BTreeMap;
+
+use super::canvas::{Mark, Side, Words, ink, pen};
+use super::plot::{Axis, Head, LABEL, Room, page};
+use super::words::{self, clock, utc};
+use super::{Drawn, Subject};
+use crate::analysis::Analysis;
+use crate::base::{Span, Timestamp};
+use crate::detect::{Level, Mechanism, Verdict};
+use crate::report::units::count;
+
+/// Names that have a row; the others are counted.
+const NAMES: usize = 20;
+
+/// Columns of time.
+const COLUMNS: usize = 26;
+
+/// What became of a connection, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Clean,
+    Inconclusive,
+    Slowed,
+    Silenced,
+    Forged,
+    Reset,
+}
+
+impl Fate {
+    const ALL: [Self; 6] =
+        [Self::Reset, Self::Forged, Self::Silenced, Self::Slowed, Self::Inconclusive, Self::Clean];
+
+    const fn look(self) -> (Mark, plotters::style::RGBColor, &'static str) {
+        match self {
+            Self::Clean => (Mark::Ring, ink::GREEN, "no interference seen"),
+            Self::Inconclusive => (Mark::Query, ink::QUIET, "inconclusive"),
+            Self::Slowed => (Mark::Triangle, ink::ORANGE, "slowed"),
+            Self::Silenced => (Mark::Square, ink::PURPLE, "cut off"),
+            Self::Forged => (Mark::Diamond, ink::SKY, "answered or changed by a third party"),
+            Self::Reset => (Mark::Cross, ink::VERMILLION, "reset by a third party"),
+        }
+    }
+}
+
+/// What the verdict and the claims say of each connection.
+fn fates(a: &Analysis) -> Vec<Fate> {
+    let of_verdict = |v: Verdict| if v == Verdict::Clean { Fate::Clean } else { Fate::Inconclusive };
+    let mut fates: Vec<Fate> = a.verdicts.iter().map(|(v, _)| of_verdict(*v)).collect();
+    for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
+        let fate = match f.mechanism {
+            Mechanism::Injected | Mechanism::RewrittenInPath | Mechanism::Reset => Fate::Reset,
+            Mechanism::Throttled => Fate::Slowed,
+            Mechanism::Forged | Mechanism::Tampered => Fate::Forged,
+            _ if f.mechanism.is_of_dns() => continue, // said of answers, not of what followed them
+            Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => continue,
+            _ => Fate::Silenced,
+        };
+        for c in &f.connections {
+            if let Some(old) = fates.get_mut(*c) {
+                *old = fate.max(*old);
+            }
+        }
+    }
+    fates
+}
+
+fn started(a: &Analysis, place: usize) -> Option<Timestamp> {
+    a.connections.get(place).map(|c| c.started).or_else(|| Some(a.quic(place)?.started))
+}
+
+#[derive(Default)]
+struct Row {
+    cells: BTreeMap<usize, BTreeMap<Fate, u64>>,
+    worst: Option<Fate>,
+    connections: u64,
+}
+
+#[allow(clippy::cast_precision_loss)] // places on a page
+pub(super) fn draw(s: &Subject<'_>) -> Drawn {
+    let a = s.analysis();
+    let mut head = Head {
+        title: "What became of connections, name by time".to_owned(),
+        foot: s.foot(&[]),
+        ..Head::default()
+    };
+    let fates = fates(a);
+    let named = || (0..fates.len()).filter_map(|p| Some((p, a.name(p)?, started(a, p)?)));
+    let (Some(first), Some(last)) = (named().map(|n| n.2).min(), named().map(|n| n.2).max()) else {
+        return Drawn::nothing(
+            head,
+            "No connection in this capture shows the name that it asked for: there is nothing to set against each other.",
+        );
+    };
+    let lasts = last.since(first).ns().max(1_000_000);
+    let column = |t: Timestamp| {
+        let share = t.since(first).ns() as f64 / lasts as f64 * (COLUMNS - 1) as f64;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a column
+        let n = share.round().clamp(0.0, (COLUMNS - 1) as f64) as usize;
+        n
+    };
+    let mut by_name: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut totals: BTreeMap<Fate, u64> = BTreeMap::new();
+    for (place, name, at) in named() {
+        let row = by_name.entry(name).or_default();
+        let fate = fates[place];
+        *row.cells.entry(column(at)).or_default().entry(fate).or_default() += 1;
+        row.worst = row.worst.max(Some(fate));
+        row.connections += 1;
+        *totals.entry(fate).or_default() += 1;
+    }
+    let mut rows: Vec<(&str, Row)> = by_name.into_iter().collect();
+    rows.sort_by(|(a, x), (b, y)| {
+        y.worst.cmp(&x.worst).then(y.connections.cmp(&x.connections)).then_with(|| a.cmp(b))
+    });
+    let others = rows.len().saturating_sub(NAMES);
+    rows.truncate(NAMES);
+    let present = |f: &Fate| totals.contains_key(f);
+    head.key = Fate::ALL
+        .iter()
+        .filter(|f| present(f))
+        .map(|f| f.look())
+        .map(|(m, c, t)| (m, c, t.to_owned()))
+        .collect();
+    let said: Vec<String> =
+        Fate::ALL.iter().filter(|f| present(f)).map(|f| format!("{} {}", totals[f], f.look().2)).collect();
+    let n: u64 = totals.values().sum();
+    head.says = format!("{}: {}.", count(n, "connection"), said.join(", "));
+    let more =
+        if others > 0 { format!("{} not drawn", count(others as u64, "more name")) } else { String::new() };
+    head.foot = s.foot(&[more]);
+    let each: Vec<String> = rows
+        .iter()
+        .map(|(name, r)| {
+            let sums = Fate::ALL.iter().filter_map(|f| {
+                let n: u64 = r.cells.values().filter_map(|c| c.get(f)).sum();
+                (n > 0).then(|| format!("{n} {}", f.look().2))
+            });
+            format!("{}: {}", words::name(name, 40), sums.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let description =
+        format!("{} From {} on, over {}. {}.", head.says, utc(first), last.since(first), each.join("; "));
+    let crowded = rows.iter().any(|(_, r)| r.cells.values().any(|c| c.values().sum::<u64>() > 1));
+    let step = if crowded { 36.0 } else { 30.0 };
+    let height = rows.len() as f64 * step + 10.0;
+    let longest =
+        rows.iter().map(|(n, _)| words::width(&words::name(n, 26), LABEL, false)).fold(60.0, f64::max);
+    let room = Room { left: longest + 34.0, right: 34.0, height, ..Room::default() };
+    let wide = (COLUMNS - 1) as f64;
+    let at_tick = |v: f64| {
+        #[allow(clippy::cast_possible_truncation)] // a time within the capture
+        let ns = (v / wide * lasts as f64) as i64;
+        let t = first + Span::from_ns(ns);
+        // seconds do not tell ticks of a short capture apart
+        if lasts < 8_000_000_000 { utc(t).chars().skip(14).take(9).collect() } else { clock(t) }
+    };
+    let unit = if lasts < 8_000_000_000 {
+        "when the connection began, minutes and seconds of"
+    } else {
+        "when the connection began, UTC,"
+    };
+    let day: String = utc(first).chars().take(if lasts < 8_000_000_000 { 16 } else { 10 }).collect();
+    let x = Axis {
+        range: (-0.8, wide + 0.8),
+        ticks: (0..=4).map(|i| f64::from(i) * wide / 4.0).collect(),
+        says: &at_tick,
+        label: format!("{unit} {day}{}", if lasts < 8_000_000_000 { " UTC" } else { "" }),
+    };
+    let none = |_: f64| String::new();
+    let y = Axis { range: (0.0, rows.len() as f64), ticks: Vec::new(), says: &none, label: String::new() };
+    let svg = page(&head, room, |c, p| {
+        p.axes(c, &x, &y);
+        for (n, (name, row)) in rows.iter().enumerate() {
+            let y = p.top + 4.0 + (n as f64 + 0.5) * step;
+            let under = if crowded { step / 2.0 + 3.0 } else { step / 2.0 };
+            c.line((p.left, y + under), (p.right, y + under), pen(ink::GRID, 1.0));
+            let bad = row.worst.is_some_and(|w| w >= Fate::Slowed);
+            c.text(
+                (p.left - 10.0, y + LABEL * 0.35),
+                &words::name(name, 26),
+                Words { bold: bad, side: Side::End, ..Words::new(LABEL) },
+            );
+            for (column, fates) in &row.cells {
+                let Some(worst) = fates.keys().next_back() else { continue };
+                let (x, _) = p.at(*column as f64, 0.0);
+                let (mark, color, _) = worst.look();
+                let here: u64 = fates.values().sum();
+                let mixed = fates.len() > 1;
+                c.mark(mark, (x, y), 6.0, color);
+                if here > 1 {
+                    // how many of those that began here have this fate
+                    let text = if mixed { format!("{}/{here}", fates[worst]) } else { format!("×{here}") };
+                    c.text(
+                        (x, y + 17.0),
+                        &text,
+                        Words { color: ink::QUIET, side: Side::Middle, ..Words::new(10.5) },
+                    );
+                }
+            }
+        }
+    });
+    Drawn { head, description, svg, is_empty: false }
+}

@@ -1,0 +1,180 @@
+//! Charts of the README's capture byte for byte, and what holds for every chart: inert, redacted, the same each time.
+//!
+//! `PINCHPOINT_BLESS=1 cargo test --test pictures` writes the charts anew; look at them before you commit them.
+
+#![cfg(feature = "charts")]
+#![allow(clippy::unwrap_used)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use pinchpoint::base::Direction::{ToClient, ToServer};
+use pinchpoint::base::{Span, Timestamp};
+use pinchpoint::capture::LinkType;
+use pinchpoint::chart::{Kind, png};
+use pinchpoint::testkit::conversation::{Conversation, Forged, Peer, capture};
+use pinchpoint::testkit::pcap::PcapWriter;
+use pinchpoint::testkit::tls::{Hello, server_flight_13};
+use pinchpoint::wire::tcp::Flags;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pakistan-2024/capture.pcapng")
+}
+
+/// Exit code, standard output, standard error.
+fn run(args: &[&str]) -> (u8, Vec<u8>, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let all = std::iter::once("pinchpoint").chain(args.iter().copied());
+    let exit = pinchpoint::cli::run(all, &mut out, &mut err);
+    (exit.code(), out, String::from_utf8(err).unwrap())
+}
+
+fn svg(file: &Path, kind: Kind, more: &[&str]) -> String {
+    let args = [&["chart", file.to_str().unwrap(), "--kind", kind.name()], more].concat();
+    let (code, out, err) = run(&args);
+    assert_eq!(code, 0, "{err}");
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_readme_captures_charts_are_as_they_were_looked_at() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures");
+    for kind in Kind::ALL {
+        let drawn = svg(&fixture(), kind, &[]);
+        let file = folder.join(format!("{}.svg", kind.name()));
+        if std::env::var_os("PINCHPOINT_BLESS").is_some() {
+            std::fs::write(&file, &drawn).unwrap();
+        }
+        let kept = std::fs::read_to_string(&file).unwrap();
+        assert!(kept == drawn, "{}: not the picture that was looked at", file.display());
+        assert!(drawn.len() < 60_000, "{}: {} bytes", kind.name(), drawn.len());
+    }
+}
+
+#[test]
+fn every_chart_has_words_for_those_who_do_not_see_it_and_says_where_it_comes_from() {
+    for kind in Kind::ALL {
+        let drawn = svg(&fixture(), kind, &[]);
+        let name = kind.name();
+        let part = |tag: &str| {
+            let open = format!("<{tag} id=\"{name}-{tag}\">");
+            drawn.split(&open).nth(1).unwrap().split('<').next().unwrap().to_owned()
+        };
+        assert!(part("title").len() > 10 && part("desc").len() > 60, "{name}");
+        assert!(drawn.contains("role=\"img\"") && drawn.contains("capture.pcapng"), "{name}");
+        assert!(drawn.contains("SHA-256"), "{name}");
+        assert!(drawn.contains("UTC"), "{name}: no time zone");
+    }
+}
+
+#[test]
+fn addresses_are_shown_only_where_asked_for() {
+    for kind in Kind::ALL {
+        let drawn = svg(&fixture(), kind, &[]);
+        for part in ["192.0.2.", "198.51.100.", "203.0.113.", "fixtures"] {
+            assert!(!drawn.contains(part), "{}: {part}", kind.name());
+        }
+    }
+    let shown = svg(&fixture(), Kind::Ladder, &["--show-addresses"]);
+    assert!(["192.0.2.", "198.51.100.", "203.0.113."].iter().any(|a| shown.contains(a)));
+}
+
+#[test]
+fn a_png_is_written_whole_and_a_connection_can_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a.png");
+    let file = fixture();
+    let file = file.to_str().unwrap();
+    let args = ["chart", file, "-k", "ladder", "--stream", "3", "-o", out.to_str().unwrap()];
+    let (code, stdout, err) = run(&args);
+    assert_eq!((code, stdout.len()), (0, 0), "{err}");
+    assert!(err.contains("stream 3") && err.contains("asked for"), "{err}");
+    let bytes = std::fs::read(&out).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG") && bytes.ends_with(b"IEND\xaeB`\x82"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no other file is left");
+    let named = svg(&fixture(), Kind::Rtt, &["--name", "Example.ORG"]);
+    assert!(named.contains("example.org"));
+}
+
+#[test]
+fn what_is_not_there_is_said_with_exit_code_2() {
+    let file = fixture();
+    let file = file.to_str().unwrap();
+    for (args, says) in [
+        (vec!["chart", file, "-k", "ttl", "--stream", "99"], "no TCP connection has the stream number 99"),
+        (vec!["chart", file, "-k", "ttl", "--name", "nobody.example"], "no connection asked for that name"),
+        (vec!["chart", file, "-k", "ecdf", "--stream", "1"], "shows all connections"),
+        (vec!["chart", file, "-k", "ttl", "-o", "a.jpg"], "must end in .svg or .png"),
+        (vec!["chart", "-", "-k", "ttl"], "standard input can be read only once"),
+    ] {
+        let (code, _, err) = run(&args);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(says), "{err}");
+    }
+}
+
+/// A capture whose names try to get out of every place in which they are shown.
+fn hostile() -> Vec<u8> {
+    let long = format!("{}.example", "a".repeat(255));
+    let names = [
+        "<script>alert(1)</script>",
+        "\u{202e}moc.x\u{2066}\u{200f}",
+        "\"><img src=x onerror=alert(1)>&amp;]]>",
+        "\u{1b}[2J\u{7}\0=cmd|'/c calc'!A1",
+        "{{7*7}}{% raw %}",
+        &long,
+    ];
+    let mut conversations = Vec::new();
+    for (n, name) in (0u16..).zip(names) {
+        let client =
+            Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 40_000 + n, 64, Span::from_ns(20_000));
+        let server = Peer::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9)), 443, 52, Span::from_ms(40));
+        let start = Timestamp::from_ns(1_708_128_000_000_000_000 + i64::from(n) * 2_000_000_000);
+        let mut c = Conversation::new(client, server, start);
+        c.handshake().wait(Span::from_ms(1)).data(ToServer, &Hello::to(name).record());
+        if n < 3 {
+            let flags = Flags(Flags::RST.0 | Flags::AE.0 | 0x200);
+            c.wait(Span::from_ms(5));
+            c.forge(
+                ToClient,
+                &Forged { flags, ttl: Some(60), ip_id: Some(7), df: Some(false), ..Forged::default() },
+            );
+            c.round_trip(ToServer).send(ToClient, Flags::ACK, &[]).wait(Span::from_ms(1));
+            c.data(ToClient, &server_flight_13(1200)).round_trip(ToClient).reset_reply(ToServer);
+        } else {
+            c.round_trip(ToServer).data(ToClient, &server_flight_13(30_000));
+            c.round_trip(ToClient).send(ToServer, Flags::ACK, &[]);
+        }
+        conversations.push(c);
+    }
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in capture(&conversations) {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    pcap.finish()
+}
+
+#[test]
+fn hostile_names_are_inert_in_every_chart_and_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a<b>\u{202e}&\u{1b}.pcap");
+    std::fs::write(&file, hostile()).unwrap();
+    let acts = |c: char| {
+        c.is_control() && c != '\n'
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    for kind in Kind::ALL {
+        let picture = svg(&file, kind, &[]);
+        assert!(!picture.contains("<script") && !picture.contains("<img"), "{}", kind.name());
+        assert!(!picture.chars().any(acts), "{}", kind.name());
+        assert!(png(&picture, 1.0).unwrap().len() > 1000, "{}: well-formed", kind.name());
+    }
+    let (code, page, err) = run(&["report", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains("alert(1)"), "the name is there");
+    assert!(!page.contains("<script") && !page.contains("<img") && !page.chars().any(acts));
+    assert!(page.contains("{{7*7}}"), "what looks like a template's is text too");
+    // a name takes no more room than a line or two
+    assert!(!page.contains(&"a".repeat(300)));
+}
