@@ -201,6 +201,10 @@ weights! {
     CAP_LOST_WHEN_LONG = 3.0, true, "drop-tail; router captures: shapers lose at 30% and more of the queue's delay";
     /// CAP002: a burst passes before anything waits.
     CAP_BURST_FIRST = 2.0, false, "Flach et al. 2016: without it a shaper cannot be told from a slow link";
+    /// CAP003, against: no burst passes before packets wait.
+    CAP_NO_BURST = -5.0, false, "simulated paths (examples/weigh.rs): where packets wait, leave at one rate, and no burst is seen, 3 in 100 are shapers";
+    /// CAP003, against: losses at an empty bucket, and nothing that tells it from a queue.
+    CAP_WAITS_UNKNOWN = -3.2, false, "simulated paths (examples/weigh.rs): without delays, 30 in 100 such buckets are a policer's or shaper's, the others a link's queue";
     /// A connection with the name was held to a rate by a box (CAP001 or CAP002 at `likely` or above).
     NAME_CAPPED = 3.0, false, "a proposal: the cap is shown, its cause is not; held by the matrix and recordings of a kernel behind a box that polices by name";
     /// A control moved more than the target's bucket lets pass.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod caps;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +81,27 @@ pub struct Outcome {
     pub rate: Option<f64>,
     /// The depth claimed over the true one.
     pub burst: Option<f64>,
+    /// Whether the interval of the rate holds the true one.
+    pub covered: Option<bool>,
+    /// The keys of the evidence that was given.
+    pub signs: Vec<&'static str>,
+    /// What is known of a cap, where one was put on the connection, and of its transfer.
+    pub capped: Capped,
+}
+
+/// A cap and the transfer it was put on.
+#[derive(Clone, Debug, Default)]
+pub struct Capped {
+    /// The true rate in bit/s and the true depth in bytes.
+    pub cap: Option<(f64, f64)>,
+    /// The shortest round trip that this capture shows, in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// The sender's congestion control.
+    pub control: String,
+    /// Losses that this capture shows, of the connection's direction with most.
+    pub losses: usize,
+    /// Whether any bucket could be fitted to its losses.
+    pub fitted: bool,
 }
 
 /// What was said of a connection.
@@ -345,6 +367,16 @@ fn outcomes(
     }
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();
+    let transfers = || analysis.transfers.iter().filter(|t| here.contains(&t.connection));
+    let rtt = here.iter().find_map(|n| analysis.connections.get(*n)?.rtt_min);
+    let control = entry.scenario.server.first().map(|s| format!("{:?}", s.host.control).to_lowercase());
+    let capped = Capped {
+        cap: c.cap,
+        rtt_ms: rtt.map(|r| r.secs_f64() * 1e3),
+        control: control.unwrap_or_default(),
+        losses: transfers().map(|t| t.fits.losses).max().unwrap_or_default(),
+        fitted: transfers().any(|t| t.fits.policer.is_some()),
+    };
     let outcome = |rule, class, said, f: Option<&Finding>| {
         let cap = |get: fn(&Finding) -> Option<f64>, true_one: Option<f64>| {
             Some(f.and_then(get)? / true_one.filter(|_| class == Class::Positive)?)
@@ -362,6 +394,14 @@ fn outcomes(
             confidence: f.map_or(0.02, |f| f.confidence),
             rate: cap(|f| f.cap.map(|c| c.rate_bps), c.cap.map(|c| c.0)),
             burst: cap(|f| f.cap.and_then(|c| c.burst_bytes).map(|b| b as f64), c.cap.map(|c| c.1)),
+            covered: f.and_then(|f| f.cap).zip(c.cap).filter(|_| class == Class::Positive).map(
+                |(said, (rate, _))| {
+                    // a rate that is right to a thousandth is right: packets are whole
+                    (said.interval_bps[0] * 0.999..=said.interval_bps[1] * 1.001).contains(&rate)
+                },
+            ),
+            signs: f.map(|f| f.evidence.iter().map(|e| e.key).collect()).unwrap_or_default(),
+            capped: capped.clone(),
         }
     };
     for (rule, mechanisms) in &expected {

@@ -109,6 +109,7 @@ impl Scores {
         self.rules_table(&mut out);
         self.vantage_table(&mut out);
         self.reliability(&mut out);
+        self.caps_tables(&mut out);
         self.scenario_table(&mut out);
         out
     }
