@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pinchpoint::analysis::{Analysis, Settings};
-use pinchpoint::detect::{KeyedOn, Level};
 use pinchpoint::detect::registry::RULES;
+use pinchpoint::detect::{KeyedOn, Level};
 use pinchpoint::testkit::matrix::{self, Entry, Said};
 use pinchpoint::testkit::path::capture::capture;
 use pinchpoint::testkit::path::scenario::{self, Class};
