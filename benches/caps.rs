@@ -1,21 +1,24 @@
 //! The detector of caps against the simulated path, and beside the reference on a folder of captures.
 //!
-//! `cargo bench --bench caps` plays the scenarios `fixtures/scenarios/cap-*.toml` and prints precision, recall and errors.
+//! `cargo bench --bench caps` prints what the fits cost a packet of one connection, plays the scenarios `fixtures/scenarios/cap-*.toml` and prints precision, recall and errors.
 //! With `PINCHPOINT_CAPTURES` set to a folder it analyses the captures there as well, and prints what the algorithm of
 //! Flach et al. 2016 says of the same transfers.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
+// a bench is there to look at the clock
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use pinchpoint::analysis::{Settings, analyze};
-use pinchpoint::base::Direction;
+use pinchpoint::base::{Direction, Timestamp};
 use pinchpoint::capture::{Source, open_path};
 use pinchpoint::detect::{Finding, Level, Mechanism};
 use pinchpoint::flow::table::{FlowTable, Limits};
 use pinchpoint::flow::{Connection, Segment};
-use pinchpoint::measure::cap::series::Series;
+use pinchpoint::measure::cap::Fits;
+use pinchpoint::measure::cap::series::{Delays, Packet, Series, Side};
 use pinchpoint::testkit::flach::{self, Verdict};
 use pinchpoint::testkit::matrix::{self, Said};
 use pinchpoint::testkit::path::scenario::Class;
@@ -24,6 +27,7 @@ use pinchpoint::wire::{Payload, decode};
 const SEED: u64 = 20_240_218;
 
 fn main() {
+    cost();
     match std::env::var_os("PINCHPOINT_CAPTURES") {
         Some(folder) => beside_the_reference(Path::new(&folder)),
         None => {
@@ -32,6 +36,57 @@ fn main() {
     }
     if std::env::var_os("PINCHPOINT_ONLY_CAPTURES").is_none() {
         on_the_simulated_path();
+    }
+}
+
+/// How much more a packet may cost in the longest series than in the shortest that is not dominated by fixed costs.
+const LINEAR: f64 = 3.0;
+
+/// Prints what all fits cost a packet, of one connection with losses of a policer in each hundred packets, and holds it to be
+/// linear. A connection keeps 2¹⁶ packets at most, so longer ones cost no more in all.
+fn cost() {
+    println!("packets of one connection | all fits, ns a packet");
+    let mut costs = Vec::new();
+    for exponent in 3..=6 {
+        let n = 10usize.pow(exponent);
+        let series = policed_series(n);
+        let runs = 200_000 / n + 1;
+        let start = Instant::now();
+        for _ in 0..runs {
+            std::hint::black_box(Fits::new(&series));
+        }
+        let each = start.elapsed().as_secs_f64() * 1e9 / (runs * n) as f64;
+        println!("{n:25} | {each:.0}");
+        costs.push(each);
+    }
+    let (least, most) = (costs[1], costs[costs.len() - 1]);
+    assert!(most < LINEAR * least, "{most:.0} ns a packet of a long series, {least:.0} of a short one");
+}
+
+/// Bursts of ten packets, a little more than a bucket of 1 Mbit/s and 30 kB passes.
+fn policed_series(n: usize) -> Series {
+    const RATE: f64 = 125_000.0;
+    let (mut tokens, mut then, mut losses) = (30_000.0f64, 0.0, 0);
+    let packets = (0..n)
+        .map(|i| {
+            let at = (i / 10) as f64 * 0.118 + (i % 10) as f64 * 1e-4;
+            tokens = (tokens + RATE * (at - then)).min(30_000.0);
+            then = at;
+            let lost = tokens < 1500.0;
+            tokens -= if lost { 0.0 } else { 1500.0 };
+            losses += usize::from(lost);
+            let delay = if lost { f32::NAN } else { 0.05 };
+            Packet { at, bytes: 1500.0, delay, frame: 0, lost, window_full: false, alone: false }
+        })
+        .collect();
+    Series {
+        start: Timestamp::from_ns(0),
+        packets,
+        delays: Delays::RoundTrips,
+        side: Side::Behind,
+        losses,
+        other_losses: 0,
+        unseen: 0,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::detect::{Finding, Level, Verdict};
 use crate::detect::{answer, cap, dns as answers};
 use crate::flow::connection::{Connection, Ended};
 use crate::flow::defrag::Defragmenter;
+use crate::flow::refusal::Notice;
 use crate::flow::table::{FlowTable, Limits};
 use crate::flow::udp::Datagram;
 use crate::flow::{Segment, Stage};
@@ -211,8 +212,11 @@ impl Analyzer {
                 self.counts.udp += 1;
                 self.datagrams.push(&Datagram::new(frame.number, frame.at, ip, &udp, packet.tunnelled));
             }
-            (Payload::Quoted { src, dst }, _) => {
-                self.table.quoted(src, dst);
+            (Payload::Quoted(quoted), ip) => {
+                if let Some(ip) = ip {
+                    let (frame, at) = (frame.number, frame.at);
+                    self.table.quoted(Notice { frame, at, from: ip.src, ttl: ip.ttl, quoted });
+                }
                 *self.counts.other.entry("icmp_error").or_default() += 1;
             }
             (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,

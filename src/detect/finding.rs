@@ -137,6 +137,12 @@ pub enum Mechanism {
     Freeze,
     /// Slowed because of the name.
     Throttled,
+    /// Slowed because of the name: not a rate, but the time that a handshake takes.
+    SlowHandshake,
+    /// Packets over some size never came, and smaller ones did.
+    SizeKeyed,
+    /// Refused by an ICMP error.
+    Icmp,
     /// A QUIC hello got no reply.
     QuicNoReply,
     /// A QUIC client was not heard any more after its hello.
@@ -166,7 +172,9 @@ impl Mechanism {
             Self::Closed => "closed",
             Self::DropAfterN => "drop_after_n",
             Self::Freeze => "freeze",
-            Self::Throttled => "throttled",
+            Self::Throttled | Self::SlowHandshake => "throttled",
+            Self::SizeKeyed => "size_keyed",
+            Self::Icmp => "icmp",
             Self::QuicNoReply => "quic_no_reply",
             Self::QuicDropped => "quic_dropped",
             Self::Forged => "forged",

@@ -102,6 +102,27 @@ pub static RULES: &[Rule] = &[
         page: include_str!("../../docs/detectors/payload-tampered.md"),
     },
     Rule {
+        code: "SNI010",
+        name: "slow-handshake",
+        summary: "TLS handshakes that wait for seconds, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/slow-handshake.md"),
+    },
+    Rule {
+        code: "SNI011",
+        name: "size-keyed",
+        summary: "connections that lose all packets over some size, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/size-keyed.md"),
+    },
+    Rule {
+        code: "SNI012",
+        name: "icmp-refused",
+        summary: "connections that an ICMP error ends after their hello, because of the name",
+        kind: "sni_interference",
+        page: include_str!("../../docs/detectors/icmp-refused.md"),
+    },
+    Rule {
         code: "DNS001",
         name: "forged-answer",
         summary: "an answer of DNS that the resolver did not send",

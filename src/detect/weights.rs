@@ -201,10 +201,26 @@ weights! {
     CAP_LOST_WHEN_LONG = 3.0, true, "drop-tail; router captures: shapers lose at 30% and more of the queue's delay";
     /// CAP002: a burst passes before anything waits.
     CAP_BURST_FIRST = 2.0, false, "Flach et al. 2016: without it a shaper cannot be told from a slow link";
+    /// CAP003, against: no burst passes before packets wait.
+    CAP_NO_BURST = -5.0, false, "simulated paths (examples/weigh.rs): where packets wait, leave at one rate, and no burst is seen, 3 in 100 are shapers";
+    /// CAP003, against: losses at an empty bucket, and nothing that tells it from a queue.
+    CAP_WAITS_UNKNOWN = -3.2, false, "simulated paths (examples/weigh.rs): without delays, 30 in 100 such buckets are a policer's or shaper's, the others a link's queue";
     /// A connection with the name was held to a rate by a box (CAP001 or CAP002 at `likely` or above).
     NAME_CAPPED = 3.0, false, "a proposal: the cap is shown, its cause is not; held by the matrix and recordings of a kernel behind a box that polices by name";
     /// A control moved more than the target's bucket lets pass.
     CONTROL_FASTER = 3.5, false, "physics: a bucket that both shared would have held it; a cap that began in between is what is left";
+    /// SNI006: bulk transfers with the name are slower than those with others, beyond chance.
+    RATES_APART = 3.0, false, "Kakhki et al. 2015 (Wehe): area over 0.1 and Kolmogorov-Smirnov at 5%, held by half samples (Zhang, Mao, Zhang 2009)";
+    /// SNI006: they all have one low rate.
+    RATE_PLATEAU = 2.5, false, "a proposal after Anderson 2013, whose throttled networks lost their variance; Xue et al. 2021 saw 130 to 150 kbit/s whatever the path";
+    /// SNI006, against: bulk transfers with the name go as fast as those with others.
+    RATES_ALIKE = -3.0, false, "as RATES_APART: what holds the name should show in its rates";
+    /// SNI010: the handshake of a connection with the name waited for seconds on its way.
+    NAME_SLOW = 2.0, false, "a proposal, under NAME_FAILED as nothing fails; OONI takes such handshakes for throttling (Türkiye), net4people 382 (YouTube in Russia); held by the matrix";
+    /// SNI010, benign: acknowledgments were quick and only the answer waited.
+    SERVER_WAITED = -6.0, false, "RFC 9293 §3.8.6.3: a system acknowledges within half a second, whatever its programs do; held by the matrix (servers that think for seconds)";
+    /// SNI011, benign: a router said that a packet was larger than its link takes.
+    TOO_BIG = -6.0, false, "RFC 1191, RFC 8201: path MTU discovery at work, or failing (RFC 2923 §2.1)";
     /// DNS001: one query, and answers that contradict each other.
     DNS_TWO_ANSWERS = 3.5, true, "Duan et al. 2012 (Hold-On): an injector cannot stop the resolver's own answer; RFC 1035 has one answer to a query";
     /// DNS001, DNS002: again for the same name.

@@ -6,11 +6,13 @@ use crate::wire::tcp::{Flags, Tcp};
 
 use super::application::Application;
 use super::bulk;
+use super::exchange::{Did, Exchange};
 use super::foreign::{self, Contradiction, Foreign, Seen};
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
 use super::progress::Progress;
+use super::refusal::{Notice, Refusals};
 use super::reset::{Brief, MAX_RESETS, Reset};
 use super::signature::{OPENING_PACKETS, Opening, Signature, signature};
 use super::{Kind, Segment};
@@ -119,6 +121,10 @@ pub struct Connection {
     pub application: Application,
     /// How it moves and stops.
     pub progress: Progress,
+    /// Its first exchange, timed.
+    pub exchange: Exchange,
+    /// ICMP errors about it.
+    pub refusals: Refusals,
     /// What does not look like the server's own, where there is such.
     pub foreign: Option<Box<Foreign>>,
     /// The first segment of the server with payload.
@@ -164,6 +170,8 @@ impl Connection {
             opening: PerDirection::default(),
             application: Application::default(),
             progress: Progress::default(),
+            exchange: Exchange::default(),
+            refusals: Refusals::default(),
             foreign: None,
             first_answer: None,
             syn_ack: None,
@@ -240,6 +248,13 @@ impl Connection {
         self.previous = Some(brief);
     }
 
+    /// Takes an ICMP error about one of its segments.
+    pub(super) fn quoted(&mut self, notice: Notice) {
+        let direction = self.direction(notice.quoted.src);
+        let offset = self.halves[direction].offset(notice.quoted.seq);
+        self.refusals.push(notice, direction, offset);
+    }
+
     fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
         let brief = Brief::new(s, Kind::Rst, direction);
         if self.resets.len() < MAX_RESETS {
@@ -291,6 +306,8 @@ impl Connection {
         let new = sender.next > next || receiver.acked > acked;
         let first_byte = s.len > 0 && sender.offset(s.seq) == Some(1);
         self.progress.push(direction, s, sender.next > next, receiver.acked > acked, first_byte);
+        let all = receiver.acked >= receiver.next;
+        self.exchange.push(direction, s, &Did { arrival, acks: receiver.acked > acked, all });
         if direction == Direction::ToServer
             && !s.flags.has(Flags::SYN)
             && receiver.syn.is_some()
@@ -395,6 +412,8 @@ impl Connection {
         }
         self.application.flip();
         self.progress.flip();
+        self.refusals.flip();
+        self.exchange = Exchange::default(); // it began before it was known who asks
         self.history.flip();
     }
 

@@ -16,6 +16,7 @@ use super::Segment;
 use super::bulk;
 use super::connection::{Connection, Ended};
 use super::key::Key;
+use super::refusal::Notice;
 use super::tombstones::{Tombstone, Tombstones};
 
 /// How long a closed or reset connection is still followed: what comes late tells who closed it. Linux keeps
@@ -132,13 +133,20 @@ impl FlowTable {
         self.sweep(ended);
     }
 
-    /// Takes note that an ICMP error quotes a segment of these two ends: Wireshark gives it a stream number, which a
-    /// connection of theirs that is seen later shares.
-    pub fn quoted(&mut self, src: Endpoint, dst: Endpoint) {
+    /// Takes note that an ICMP error quotes a segment of two ends: their connection keeps it. Where there is none, Wireshark gives it
+    /// a stream number, which a connection of theirs that is seen later shares.
+    pub fn quoted(&mut self, notice: Notice) {
+        let (src, dst) = (notice.quoted.src, notice.quoted.dst);
         let (key, _) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
-        if self.index.find(hash, |i| slots[*i as usize].key == key).is_some() || self.ended.has(hash) {
+        if let Some(slot) = self.index.find(hash, |i| slots[*i as usize].key == key).copied() {
+            if let Some(c) = &mut self.slots[slot as usize].connection {
+                c.quoted(notice);
+            }
+            return;
+        }
+        if !notice.quoted.whole || self.ended.has(hash) {
             return;
         }
         self.ended.put(hash, Tombstone { stream: self.next_stream, seen: false, low: None, high: None });
@@ -316,6 +324,7 @@ fn note_stream_bases(c: &mut Connection, s: &Segment, src: Endpoint) {
 mod tests {
     use super::super::testing::{SEGMENT, tcp_bytes};
     use super::*;
+    use crate::wire::Quoted;
 
     fn at(host: u8, port: u16) -> Endpoint {
         Endpoint { addr: [192, 0, 2, host].into(), port }
@@ -346,15 +355,33 @@ mod tests {
         assert_eq!(streams(table), [(0, 1, false), (2, 0, false)], "Wireshark gives 1 to the SYN with RST");
     }
 
+    fn notice(src: Endpoint, dst: Endpoint) -> Notice {
+        let quoted = Quoted { src, dst, seq: SeqNum(1), whole: true, v6: false, kind: 3, code: 13 };
+        Notice { frame: 9, at: Timestamp::from_ns(0), from: [192, 0, 2, 9].into(), ttl: 60, quoted }
+    }
+
     #[test]
     fn a_quoted_segment_takes_a_number_only_where_there_is_no_connection() {
         let mut table = FlowTable::new(Limits::default());
         push(&mut table, 50_000, &SYN);
-        table.quoted(at(1, 50_000), at(2, 443));
-        table.quoted(at(1, 50_001), at(2, 443));
-        table.quoted(at(2, 443), at(1, 50_001));
+        table.quoted(notice(at(1, 50_000), at(2, 443)));
+        table.quoted(notice(at(1, 50_001), at(2, 443)));
+        table.quoted(notice(at(2, 443), at(1, 50_001)));
         push(&mut table, 50_002, &SYN);
         push(&mut table, 50_001, &SYN);
         assert_eq!(streams(table), [(0, 0, false), (1, 0, false), (2, 0, false)]);
+    }
+    #[test]
+    fn an_error_stays_with_the_connection_that_it_quotes() {
+        let mut table = FlowTable::new(Limits::default());
+        push(&mut table, 50_000, &SYN);
+        for _ in 0..9 {
+            table.quoted(notice(at(1, 50_000), at(2, 443)));
+        }
+        let mut kept = Vec::new();
+        table.finish(&mut |c| {
+            kept.push((c.refusals.count, c.refusals.first.len(), c.refusals.first[0].direction));
+        });
+        assert_eq!(kept, [(9, super::super::refusal::MOST_REFUSALS, Direction::ToServer)]);
     }
 }

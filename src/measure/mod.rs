@@ -6,6 +6,8 @@ pub mod dns;
 pub mod hops;
 pub mod keyed;
 pub mod quic;
+pub mod refused;
+pub mod size;
 pub mod stall;
 pub mod summary;
 

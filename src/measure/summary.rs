@@ -1,11 +1,15 @@
 //! A connection reduced to a row: what stays when its packets are gone.
 
+use super::refused::refused;
+use super::size::{SizeSplit, largest, split};
 use super::stall::{Stall, stall};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::flow::connection::{Ended, Roles};
+use crate::flow::exchange::Exchange;
 use crate::flow::foreign::Foreign;
 use crate::flow::progress::{Moment, Progress};
+use crate::flow::refusal::Refusal;
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage, community_id};
 use crate::wire::ip::protocol;
@@ -36,6 +40,8 @@ pub struct Flow {
     pub missed_bytes: u64,
     /// The most bytes in flight.
     pub max_in_flight: u64,
+    /// The largest payload that was acknowledged, as far as its packets were kept.
+    pub largest: u32,
     /// Goodput in bit/s.
     pub goodput_bps: Option<f64>,
     /// Copies of packets that the capture holds twice.
@@ -121,6 +127,14 @@ pub struct Summary {
     pub timestamps_agreed: bool,
     /// How it moved and stopped.
     pub progress: Progress,
+    /// Its first exchange, timed.
+    pub exchange: Exchange,
+    /// What sizes were set apart in it, if they were.
+    pub sizes: Option<SizeSplit>,
+    /// The ICMP error that says that it must not, or cannot, go on, where nothing came of it.
+    pub refused: Option<Refusal>,
+    /// Whether an ICMP error said that one of its packets was too big.
+    pub too_big: bool,
     /// How it fell silent before its end, if it did.
     pub stall: Option<Stall>,
     /// Why it is no longer followed.
@@ -186,6 +200,10 @@ impl Summary {
                 .iter()
                 .all(|h| h.syn.is_some_and(|o| o.timestamps)),
             progress: c.progress,
+            exchange: c.exchange,
+            sizes: split(c),
+            refused: refused(c),
+            too_big: c.refusals.too_big > 0,
             stall: stall(c, seen_until, rtt_min),
             ended: c.ended,
             tunnelled: c.tunnelled,
@@ -222,6 +240,7 @@ fn flow(c: &Connection, d: Direction) -> Flow {
         keep_alive: h.keep_alive,
         missed_bytes: h.missed_bytes,
         max_in_flight: h.max_in_flight,
+        largest: largest(c, d),
         goodput_bps: h.goodput_bps(),
         duplicates: h.duplicates,
         bad_checksums: h.bad_checksums,

@@ -22,6 +22,8 @@ pub struct NameRow {
     pub reset_after_name: u64,
     /// Those with a claim that they were dropped, muted, cut off or closed because of the name.
     pub dropped: u64,
+    /// Those of them that an ICMP error ended.
+    pub refused: u64,
     /// Those with a claim that they were slowed because of the name.
     pub slowed: u64,
     /// Those about which nothing can be said.
@@ -101,7 +103,8 @@ impl NameRow {
                 .hops
                 .map_or(String::new(), |h| format!(", by a device about {h} hops from the point of capture"));
             part(self.reset, &format!("reset{when} by packets that no endpoint sent{device}"));
-            part(self.dropped, "cut off in silence once the name was sent");
+            part(self.dropped - self.refused, "cut off in silence once the name was sent");
+            part(self.refused, "refused by an ICMP error once the name was sent");
             part(self.forged, "answered, in the server's name, by packets that it did not send");
             part(self.tampered, "changed on the way, so that they broke");
             let rate = self.rate_bps.map_or(String::new(), |r| format!(" to about {}", bits(r)));
@@ -135,7 +138,7 @@ impl NameRow {
                 self.reset_after_name += u64::from(f.trigger.is_some_and(Trigger::has_name));
                 self.hops = self.hops.or(f.hops);
             }
-            Mechanism::Throttled => {
+            Mechanism::Throttled | Mechanism::SlowHandshake => {
                 self.slowed += 1;
                 self.rate_bps = self.rate_bps.or(f.cap.map(|c| c.rate_bps));
             }
@@ -143,7 +146,10 @@ impl NameRow {
             Mechanism::Tampered => self.tampered += 1,
             // the resets themselves are counted; and a cap that does not depend on the name is the path's
             Mechanism::Reset | Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => {}
-            _ => self.dropped += 1,
+            mechanism => {
+                self.dropped += 1;
+                self.refused += u64::from(mechanism == Mechanism::Icmp);
+            }
         }
         if let Some(controls) = f.controls.as_ref().filter(|_| f.keyed_on.is_some()) {
             self.keyed_on = self.keyed_on.or(f.keyed_on);

@@ -58,6 +58,14 @@ pub fn udp(src: Endpoint, dst: Endpoint, ttl: u8, ip_id: u16, payload: &[u8]) ->
     ip(src.addr, dst.addr, 17, ttl, ip_id, true, &udp)
 }
 
+/// An ICMP or ICMPv6 error that quotes the beginning of a packet, as an IP packet.
+pub fn icmp_error(from: IpAddr, to: IpAddr, kind: u8, code: u8, quote: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
+    message.extend(quote);
+    let protocol = if from.is_ipv4() { 1 } else { 58 };
+    ip(from, to, protocol, 64, 0, false, &message)
+}
+
 /// An IP packet around a transport header and its payload, both checksums set.
 fn ip(src: IpAddr, dst: IpAddr, protocol: u8, ttl: u8, ip_id: u16, df: bool, transport: &[u8]) -> Vec<u8> {
     let len = u16::try_from(transport.len()).unwrap_or(u16::MAX);
@@ -103,12 +111,16 @@ pub fn seal(packet: &mut [u8]) {
         + match protocol {
             6 => 16,
             17 => 6,
+            1 | 58 => 2,
             _ => return,
         };
     packet[field..field + 2].copy_from_slice(&[0; 2]);
     let len = u32::try_from(packet.len() - header).unwrap_or(0).to_be_bytes();
     let addresses = if v4 { &packet[12..20] } else { &packet[8..40] };
-    let sum = checksum(&[addresses, &[0, 0, 0, protocol], &len, &packet[header..]]);
+    let sum = match protocol {
+        1 => checksum(&[&packet[header..]]), // ICMP has no pseudo-header
+        _ => checksum(&[addresses, &[0, 0, 0, protocol], &len, &packet[header..]]),
+    };
     packet[field..field + 2].copy_from_slice(&sum);
 }
 

@@ -6,8 +6,7 @@
 use super::ip::{Ip, protocol};
 use super::link;
 use super::next::{Header, Next};
-use super::{Stop, tcp::Tcp, udp::Udp};
-use crate::base::Endpoint;
+use super::{Quoted, Stop, tcp::Tcp, udp::Udp};
 use crate::capture::Frame;
 
 /// The most headers that are walked in one frame: Ethernet, two VLANs, four labels and two tunnels are eleven.
@@ -31,13 +30,8 @@ pub enum Payload<'a> {
     Tcp(Tcp<'a>),
     /// A UDP datagram.
     Udp(Udp<'a>),
-    /// An ICMP or ICMPv6 error that quotes a TCP segment: who sent that to whom.
-    Quoted {
-        /// Source of the quoted segment.
-        src: Endpoint,
-        /// Its destination.
-        dst: Endpoint,
-    },
+    /// An ICMP or ICMPv6 error that quotes a TCP segment.
+    Quoted(Quoted),
     /// Part of a fragmented datagram: the captured bytes after the IP header.
     Fragment(&'a [u8]),
     /// Something that carries no TCP or UDP, by its common name.
@@ -138,8 +132,8 @@ impl<'a> Walk<'a> {
             protocol::UDP => self.udp(),
             protocol::IPIP | protocol::IPV6 => self.network(),
             protocol::GRE => self.tunnel(gre(self.bytes)),
-            protocol::ICMP => icmp(self.bytes, &[3, 4, 5, 11, 12], "icmp"),
-            protocol::ICMPV6 => icmp(self.bytes, &[1, 2, 3, 4], "icmpv6"),
+            protocol::ICMP => quoted(self.bytes, false, "icmp"),
+            protocol::ICMPV6 => quoted(self.bytes, true, "icmpv6"),
             50 => Payload::Other("esp"),
             132 => Payload::Other("sctp"),
             2 => Payload::Other("igmp"),
@@ -177,26 +171,16 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// An error that quotes a segment, or else something of this name.
+fn quoted<'a>(b: &[u8], v6: bool, name: &'static str) -> Payload<'a> {
+    Quoted::read(b, v6).map_or(Payload::Other(name), Payload::Quoted)
+}
+
 const VXLAN: u16 = 4789;
 /// The port that Linux used for VXLAN before IANA gave one.
 const VXLAN_LINUX: u16 = 8472;
 const GENEVE: u16 = 6081;
 const GTP_U: u16 = 2152;
-
-/// An error message (RFC 792, RFC 4443) quotes the packet that it is about after eight bytes. The quote counts as a
-/// segment of its connection in Wireshark's numbers if the whole fixed TCP header is there.
-fn icmp<'a>(b: &[u8], errors: &[u8], name: &'static str) -> Payload<'a> {
-    let is_error = b.first().is_some_and(|kind| errors.contains(kind));
-    let quoted = b.get(8..).filter(|_| is_error).and_then(|quote| {
-        let (ip, payload) = Ip::parse(quote, u32::try_from(quote.len()).unwrap_or(u32::MAX)).ok()?;
-        let tcp = (ip.protocol == protocol::TCP && ip.fragment.is_none())
-            .then(|| Tcp::parse(payload, ip.payload_len).ok())
-            .flatten()?;
-        let src = Endpoint { addr: ip.src, port: tcp.src_port() };
-        Some((src, Endpoint { addr: ip.dst, port: tcp.dst_port() }))
-    });
-    quoted.map_or(Payload::Other(name), |(src, dst)| Payload::Quoted { src, dst })
-}
 
 /// GRE (RFC 2784, 2890) and the enhanced header of PPTP (RFC 2637).
 fn gre(b: &[u8]) -> Option<(usize, Next)> {

@@ -13,6 +13,7 @@ pub mod ip;
 mod link;
 mod next;
 pub mod quic;
+mod quoted;
 pub mod reader;
 mod stop;
 pub mod tcp;
@@ -21,4 +22,5 @@ pub mod udp;
 mod wifi;
 
 pub use decode::{Packet, Payload};
+pub use quoted::Quoted;
 pub use stop::Stop;

@@ -55,7 +55,8 @@ fn prefix(addr: IpAddr) -> IpAddr {
 pub(super) fn groups(transfers: &[Transfer]) -> Vec<Group<'_>> {
     let mut free: Vec<bool> = vec![true; transfers.len()];
     let mut out = Vec::new();
-    for level in 0..3 {
+    // those at one time first: of two that shared a bucket, each alone looks like one with a bucket of another rate
+    for (level, at_once) in [(0, true), (1, true), (2, true), (0, false)] {
         let mut by: BTreeMap<(Common, bool), Vec<usize>> = BTreeMap::new();
         for (i, t) in transfers.iter().enumerate().filter(|(i, t)| free[*i] && !t.series.packets.is_empty()) {
             let (client, server) = match t.direction {
@@ -71,16 +72,8 @@ pub(super) fn groups(transfers: &[Transfer]) -> Vec<Group<'_>> {
             by.entry((common, level > 0 && t.direction == Direction::ToClient)).or_default().push(i);
         }
         for (_, members) in by {
-            let at_once = overlapping(transfers, &members).into_iter().map(|run| (run, true));
-            let after_each_other = (level == 0)
-                .then(|| in_turn(transfers, &members))
-                .into_iter()
-                .flatten()
-                .map(|run| (run, false));
-            for (run, at_once) in at_once.chain(after_each_other) {
-                if run.iter().any(|i| !free[*i]) {
-                    continue;
-                }
+            let runs = if at_once { overlapping(transfers, &members) } else { in_turn(transfers, &members) };
+            for run in runs {
                 let taken: Vec<&Transfer> = run.iter().map(|i| &transfers[*i]).collect();
                 if let Some(group) = as_one(&taken, at_once) {
                     out.push(group);

@@ -61,8 +61,11 @@ const LONGER: f64 = 0.7;
 
 /// A short queue that another rate and depth explain: the losses of a link faster than this bucket.
 fn short_queue(f: &Fits, p: &PolicerFit, w: &Waiting, waited: f64) -> bool {
-    let longer = w.at_loss - w.median > w.noise && w.rank_at_loss > LONGER;
-    longer && waited > SHORT && p.gain - cost(f) < SHORT_LEAD
+    // the more careful of two readings: late acknowledgments count as waiting here
+    let longer = w.nearest.0 - w.median > w.noise && w.nearest.1 > LONGER;
+    longer
+        && waited.max((w.nearest.0 - w.base) / (p.bucket.depth / p.bucket.rate)) > SHORT
+        && p.gain - cost(f) < SHORT_LEAD
 }
 
 pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
@@ -72,7 +75,7 @@ pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
     let longest = w.rank_at_loss >= LONGEST && w.at_loss - w.median > w.noise / 2.0 + TICKS;
     if waited > QUEUED && w.rank_at_loss > LONGER {
         Delay::Queued
-    } else if short_queue(f, p, w, waited) {
+    } else if short_queue(f, p, w, waited) || f.early > p.gain {
         Delay::Between
     } else if waited < FLAT && refill > 2.0 * w.noise && !longest && f.faster >= FASTER {
         Delay::Flat
@@ -107,7 +110,7 @@ const BURST: f64 = 4500.0;
 
 /// How much better a burst has to foretell the delays than none: as logarithm of the errors' ratio, times the stretches
 /// that are independent; and the least ratio.
-const BETTER: f64 = 15.0;
+const BETTER: f64 = 11.0;
 const LEAST_RATIO: f64 = 1.15;
 
 /// How far off the delays may be that a burst foretells, as a share of their range; or, where the queue is short, in packets'

@@ -5,12 +5,16 @@ use std::net::IpAddr;
 
 use super::fate::{Fate, fate};
 use super::group::{Names, network};
+use super::rates::plateaus;
 use super::residual::{Tries, residual, tries};
 use super::rows::{
     ByNetwork, COUNTED, Compared, Keyed, LISTED, MOST_GROUPS, MOST_ROWS, Row, Tally, WITHIN, around,
     controls, first, span,
 };
+use super::slow::slow;
 use super::throttle::throttled;
+use super::{refusals, sizes};
+use crate::base::Direction;
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
 use crate::detect::{Alternative, Controls, Evidence, Finding, KeyedOn, Residual};
@@ -73,6 +77,8 @@ pub fn compare(
         pairing.conclude(bad, &resets, connections, &mut out);
     }
     throttled(&rows, &by_network, findings, names, &mut out);
+    plateaus(&rows, &by_network, names, &mut out);
+    slow(&rows, &by_network, names, &mut out);
     super::quic::compare(quic, &rows, connections.len(), names, &mut out);
     out
 }
@@ -144,7 +150,8 @@ impl<'a> Pairing<'a> {
             || rows.iter().filter(|r| r.group != group && names.may_control(r.s.name().unwrap_or_default()));
         let well: Vec<&Row<'_>> =
             rows.iter().filter(|r| r.group == group && r.fate == Fate::Well).copied().collect();
-        let controls: Vec<&Row<'_>> = others().filter(|r| r.fate == Fate::Well).copied().collect();
+        let speaks = |r: &&&Row<'_>| r.fate == Fate::Well && sizes::speaks(mechanism, bad, r);
+        let controls: Vec<&Row<'_>> = others().filter(speaks).copied().collect();
         let (residual, lingering) = residual(bad, tries).map_or_else(Default::default, |(r, m)| (Some(r), m));
         // that a third party resets is shown; of a silence it is not, and a server that was down may have come back
         let consequence = |r: &Row<'_>| mechanism == Mechanism::Reset && lingering.contains(&r.n);
@@ -224,7 +231,7 @@ impl<'a> Pairing<'a> {
         }
         // a program that says nothing, or closes, is as silent as a box that drops its words
         let proven = match self.mechanism {
-            Mechanism::Reset => true,
+            Mechanism::Reset | Mechanism::SizeKeyed | Mechanism::Icmp => true,
             Mechanism::Closed => false,
             _ => bad.iter().filter(|r| r.s.stall.is_some_and(|s| s.proven)).count() * 2 > bad.len(),
         };
@@ -242,7 +249,8 @@ impl<'a> Pairing<'a> {
             p_value: self.p_value,
             controls: Some(self.controls()),
             residual: self.residual,
-            direction: bad[0].s.stall.map(|s| s.unheard),
+            direction: self.direction(bad),
+            hops: if self.mechanism == Mechanism::Icmp { refusals::distance(bad) } else { None },
             frames,
             prior: w::NAME_PRIOR,
             confidence,
@@ -251,6 +259,29 @@ impl<'a> Pairing<'a> {
             evidence,
             ..Finding::new(code(self.mechanism), self.mechanism, list, at)
         });
+    }
+
+    /// Which way what is missing would have gone.
+    fn direction(&self, bad: &[&Row<'_>]) -> Option<Direction> {
+        match self.mechanism {
+            Mechanism::SizeKeyed => bad[0].s.sizes.map(|s| s.direction),
+            _ => bad[0].s.stall.map(|s| s.unheard),
+        }
+    }
+
+    /// What is particular to this kind of failure, in words.
+    fn particulars(&self, bad: &[&Row<'_>]) -> String {
+        let words = match self.mechanism {
+            Mechanism::SizeKeyed => sizes::words(bad),
+            Mechanism::Icmp => refusals::words(bad),
+            _ => None,
+        };
+        words.map_or_else(String::new, |w| format!("; {w}"))
+    }
+
+    /// Whether what failed fell silent, as losses and outages make it.
+    fn is_silent(&self) -> bool {
+        !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed | Mechanism::Icmp)
     }
 
     /// Whether the failures cannot be one server's that is down behind whatever answers SYNs for it: they are those of several
@@ -285,7 +316,7 @@ impl<'a> Pairing<'a> {
         add(
             weight,
             counted(n),
-            format!("{n} {} to {group} or a name under it {did}", plural(n)),
+            format!("{n} {} to {group} or a name under it {did}{}", plural(n), self.particulars(bad)),
             frames(bad),
         );
         let good = self.controls.len();
@@ -317,12 +348,16 @@ impl<'a> Pairing<'a> {
         let claim = format!(
             "connections that went well beside them lost {lost} of {of} packets: losses may be all it was"
         );
-        let silent = !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed);
+        let silent = self.is_silent();
         add(&w::LOSSY_PATH, if silent { parts } else { 0.0 }, claim, Vec::new());
         let partly = |r: &&&Row<'_>| r.s.stall.is_some_and(|s| s.silence == Silence::RequestPartly);
         let large = bad.iter().filter(partly).count();
         let claim = format!("in {large} of them a part of the hello was acknowledged and the rest never");
         add(&w::LARGE_HELLO, f64::from(u8::from(large * 2 > n)), claim, Vec::new());
+        let too_big =
+            if self.mechanism == Mechanism::SizeKeyed || large > 0 { sizes::too_big(bad) } else { 0 };
+        let claim = format!("in {too_big} of them an ICMP error says that a packet was too big");
+        add(&w::TOO_BIG, f64::from(u8::from(too_big > 0)), claim, Vec::new());
         all.sort_by(|a, b| b.log_odds.total_cmp(&a.log_odds));
         all
     }
@@ -346,7 +381,7 @@ impl<'a> Pairing<'a> {
         let outage = "nothing shows that the path was up meanwhile".to_owned();
         let up =
             if self.interleaved { "others went well meanwhile" } else { "others went well before or after" };
-        let silent = !matches!(self.mechanism, Mechanism::Reset | Mechanism::Closed);
+        let silent = self.is_silent();
         if self.mechanism != Mechanism::Reset {
             weigh("an outage, or a machine that slept", against(w::PATH_UNKNOWN.key), outage, up.to_owned());
         }
@@ -365,7 +400,11 @@ impl<'a> Pairing<'a> {
                 String::new(),
             );
         }
-        if silent && !self.is_no_dead_server(bad) {
+        all.extend(sizes::small_mtu(bad, &self.controls, against(w::TOO_BIG.key)));
+        if self.mechanism != Mechanism::Reset
+            && self.mechanism != Mechanism::Closed
+            && !self.is_no_dead_server(bad)
+        {
             let why = "all failures were at one address, and no control was there: what answers SYNs may not be what answers requests; a connection to that address with another name, or to another of the name's, would settle it".to_owned();
             all.push(Alternative { cause: "one server that is down", log_odds: 0.0, why });
         }
@@ -381,7 +420,12 @@ impl<'a> Pairing<'a> {
 impl Row<'_> {
     /// The frame that a reader wants to see first: the hello, or what carried the request.
     fn deciding_frame(&self) -> u64 {
-        self.s.hello_frame.or(self.s.progress.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
+        let shown = match self.fate {
+            Fate::Bad(Mechanism::Icmp) => self.s.refused.map(|r| r.notice.frame),
+            Fate::Bad(Mechanism::SizeKeyed) => self.s.sizes.map(|s| s.frame),
+            _ => None,
+        };
+        shown.or(self.s.hello_frame).or(self.s.progress.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
     }
 
     /// Whether the capture has all of it that a claim about silence needs.
@@ -397,6 +441,8 @@ fn code(mechanism: Mechanism) -> &'static str {
         Mechanism::HelloMuted => "SNI002",
         Mechanism::DropAfterN | Mechanism::Freeze => "SNI003",
         Mechanism::Closed => "SNI004",
+        Mechanism::SizeKeyed => "SNI011",
+        Mechanism::Icmp => "SNI012",
         _ => "SNI005",
     }
 }
@@ -411,6 +457,9 @@ pub(crate) fn what(mechanism: Mechanism) -> &'static str {
         Mechanism::Freeze => "froze after some kilobytes of the answer",
         Mechanism::Closed => "were closed in the place of an answer to their hello",
         Mechanism::Throttled => "were held to a rate",
+        Mechanism::SizeKeyed => "lost every packet over some size, and no smaller one",
+        Mechanism::Icmp => "were refused by an ICMP error after their hello",
+        Mechanism::SlowHandshake => "waited for seconds in their TLS handshake",
         Mechanism::QuicNoReply => "got no reply to their QUIC hello, sent again and again",
         Mechanism::QuicDropped => "were not heard any more by the server after their QUIC hello",
         Mechanism::Forged => "got answers that the server did not send",

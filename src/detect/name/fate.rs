@@ -35,6 +35,12 @@ pub fn fate(s: &Summary, findings: &[&Finding]) -> Fate {
     if findings.iter().any(|f| f.trigger.is_some()) {
         return Fate::Unknown; // a pointer, or a reset before the name was sent
     }
+    if s.refused.is_some() {
+        return Fate::Bad(Mechanism::Icmp);
+    }
+    if s.sizes.is_some() {
+        return Fate::Bad(Mechanism::SizeKeyed);
+    }
     if let Some(stall) = s.stall {
         return Fate::Bad(match stall.silence {
             Silence::RequestUnacked | Silence::RequestPartly => Mechanism::HelloDropped,

@@ -7,8 +7,13 @@ mod compare;
 mod fate;
 mod group;
 mod quic;
+mod rates;
+mod refusals;
 mod residual;
 mod rows;
+mod samples;
+mod sizes;
+mod slow;
 mod throttle;
 
 pub use compare::compare;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::group::Names;
+use super::rates::Rates;
 use super::rows::{ByNetwork, COUNTED, Compared, Keyed, MOST_GROUPS, Row, around, controls, span};
 use crate::base::Direction;
 use crate::detect::finding::{Cap, Mechanism, probability};
@@ -61,7 +62,9 @@ pub(super) fn throttled<'a>(
             continue; // nothing to hold it against, or what holds it holds the others
         }
         let free = near.iter().filter(|r| r.group == *group && moved_more(r.s, *direction, &cap)).count();
-        let evidence = evidence(group, &cap, &bad, &faster, free);
+        let mut evidence = evidence(group, &cap, &bad, &faster, free);
+        let (ours, theirs): (Vec<&Row<'_>>, Vec<&Row<'_>>) = near.iter().partition(|r| r.group == *group);
+        evidence.extend(Rates::new(&ours, &theirs, *direction).iter().flat_map(Rates::evidence));
         if let Some(finding) = conclude(&cap, *direction, &bad, &faster, evidence) {
             for (_, n) in members {
                 let controls = controls(&faster, &[]);

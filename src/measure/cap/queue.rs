@@ -3,6 +3,7 @@
 //! While packets wait, they leave at the rate, so the rate is what went through over the time that it took. How many
 //! bytes went through before any had to wait is the depth. The fit is judged by how steady that rate is and how well it foretells the delays.
 
+use super::bucket::{Tally, chance};
 use super::series::{Delays, Packet, Series};
 
 /// What delays say of a queue.
@@ -44,17 +45,21 @@ pub struct Waiting {
     /// How often a packet beside a lost one took longer than any packet, from 0 to 1; 0.5 where losses do not
     /// care.
     pub rank_at_loss: f64,
+    /// The median and the rank of the nearest packet alone, late acknowledgments and all.
+    pub nearest: (f64, f64),
     /// How many losses have such a packet beside them.
     pub losses: usize,
     /// How many delays are known.
     pub known: usize,
 }
 
-/// A packet whose neighbour within this time was lost is beside it.
-const BESIDE: f64 = 0.02;
+/// A packet whose neighbour within this time was lost is beside it: a quarter of the time in which a queue that loses there
+/// would empty, so that a packet waited three quarters of the longest time, where that is known and within these bounds.
+const BESIDE: (f64, f64) = (0.02, 0.2);
 
-/// Reads the delays.
-pub fn waiting(series: &Series) -> Option<Waiting> {
+/// Reads the delays; `empties` is the time in which a queue of the size and rate that losses show would empty.
+pub fn waiting(series: &Series, empties: Option<f64>) -> Option<Waiting> {
+    let beside = empties.map_or(BESIDE.0, |s| (s / 4.0).clamp(BESIDE.0, BESIDE.1));
     let packets = &series.packets;
     let mut known: Vec<f64> = packets.iter().map(|p| f64::from(p.delay)).filter(|d| !d.is_nan()).collect();
     if known.len() < 10 {
@@ -62,30 +67,41 @@ pub fn waiting(series: &Series) -> Option<Waiting> {
     }
     known.sort_unstable_by(f64::total_cmp);
     let quantile = |of: &[f64], num: usize| of[(of.len() - 1) * num / 100];
-    let mut at_loss: Vec<f64> = Vec::new();
-    let (mut near, mut i) = (None::<(f64, f64)>, 0);
+    let (mut at_loss, mut nearest): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    // the last two: a receiver may acknowledge one of them late (RFC 9293 §3.8.6.3), but a queue delays both
+    let pair = series.delays == Delays::RoundTrips;
+    let (mut near, mut i) = ([None::<(f64, f64)>; 2], 0);
     let mut waiting_for: Vec<(f64, f64)> = Vec::new();
     while let Some(p) = packets.get(i) {
         i += 1;
         if p.lost {
-            match near {
-                Some((at, d)) if p.at - at <= BESIDE => at_loss.push(d),
-                _ => waiting_for.push((p.at, 0.0)),
+            let close = near.iter().flatten().filter(|(at, _)| p.at - at <= beside).map(|(_, d)| *d);
+            let mut close = close.peekable();
+            nearest.extend(close.peek());
+            match close.reduce(f64::min) {
+                Some(d) => at_loss.push(d),
+                None => waiting_for.push((p.at, 0.0)),
             }
         } else if !p.delay.is_nan() {
             let d = f64::from(p.delay);
-            near = Some((p.at, d));
-            at_loss.extend(waiting_for.drain(..).filter(|(at, _)| p.at - at <= BESIDE).map(|_| d));
+            near = [Some((p.at, d)), near[0].filter(|_| pair)];
+            let late = waiting_for.drain(..).filter(|(at, _)| p.at - at <= beside).count();
+            at_loss.extend(std::iter::repeat_n(d, late));
+            nearest.extend(std::iter::repeat_n(d, late));
         }
     }
     at_loss.sort_unstable_by(f64::total_cmp);
+    nearest.sort_unstable_by(f64::total_cmp);
     #[allow(clippy::cast_precision_loss)] // counts of packets
     let rank = |d: f64| {
         let (below, upto) = (known.partition_point(|k| *k < d), known.partition_point(|k| *k <= d));
         (below + upto) as f64 / 2.0 / known.len() as f64
     };
     #[allow(clippy::cast_precision_loss)] // counts of packets
-    let rank_at_loss = at_loss.iter().map(|d| rank(*d)).sum::<f64>() / at_loss.len().max(1) as f64;
+    let mean_rank = |of: &[f64]| of.iter().map(|d| rank(*d)).sum::<f64>() / of.len().max(1) as f64;
+    let rank_at_loss = mean_rank(&at_loss);
+    let nearest =
+        if nearest.is_empty() { (f64::NAN, f64::NAN) } else { (quantile(&nearest, 50), mean_rank(&nearest)) };
     Some(Waiting {
         base: known[0],
         median: quantile(&known, 50),
@@ -93,9 +109,44 @@ pub fn waiting(series: &Series) -> Option<Waiting> {
         noise: quantile(&known, 75) - quantile(&known, 25),
         at_loss: if at_loss.is_empty() { f64::NAN } else { quantile(&at_loss, 50) },
         rank_at_loss: if at_loss.is_empty() { f64::NAN } else { rank_at_loss },
+        nearest,
         losses: at_loss.len(),
         known: known.len(),
     })
+}
+
+/// The shares of the packets by how long the packet before them took, for [`drops_early`].
+const RANKS: [usize; 5] = [20, 40, 60, 80, 95];
+
+/// How much better than chance a queue foretells the losses that drops early (`CoDel`, RFC 8289; PIE, RFC 8033; RED, Floyd and
+/// Jacobson 1993): the longer packets wait, the more are lost. 0 where more are lost when they wait shortly, or where delays are
+/// not known. In natural logarithms, with a memory of one packet.
+pub fn drops_early(packets: &[Packet]) -> f64 {
+    let mut known: Vec<f32> = packets.iter().map(|p| p.delay).filter(|d| !d.is_nan()).collect();
+    if known.len() < 10 {
+        return 0.0;
+    }
+    known.sort_unstable_by(f32::total_cmp);
+    let marks = RANKS.map(|r| known[(known.len() - 1) * r / 100]);
+    let mut tallies = [[Tally::default(); 2]; RANKS.len() + 1];
+    let (mut wait, mut before) = (known[0], 0);
+    for p in packets {
+        tallies[marks.iter().filter(|m| wait > **m).count()][before].add(p.lost);
+        before = usize::from(p.lost);
+        if !p.delay.is_nan() {
+            wait = p.delay;
+        }
+    }
+    let share = |of: &[[Tally; 2]]| {
+        let lost: f64 = of.iter().flatten().map(|t| t.lost).sum();
+        lost / of.iter().flatten().map(|t| t.total()).sum::<f64>().max(1.0)
+    };
+    let (short, long) = tallies.split_at(RANKS.len() / 2 + 1);
+    if share(long) <= share(short) {
+        return 0.0;
+    }
+    let foretold: f64 = tallies.iter().flatten().map(|t| t.log_likelihood()).sum();
+    (foretold - chance(packets)).max(0.0)
 }
 
 /// A packet that waited, or not, with the times that a queue needs.
@@ -115,6 +166,12 @@ const VARIES: f64 = 0.15;
 
 /// Bytes that a plain link lets pass before it delays, and some: it delays the second packet.
 const PLAIN: f64 = 2500.0;
+
+/// How much faster than what was seen a plain link may be.
+const FASTER_LINKS: [f64; 4] = [1.05, 1.12, 1.25, 1.4];
+
+/// A pause of this length is none of a transfer that is under way: seconds.
+const PAUSE: f64 = 1.0;
 
 /// Fits a queue; `None` where packets hardly waited, or delays are not known.
 pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
@@ -166,6 +223,10 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
             }
         }
     }
+    // other traffic in a plain link takes a part of a higher rate
+    for factor in FASTER_LINKS {
+        plain = plain.min(error(&passages, waiting.base, first * factor, 0.0));
+    }
     let around = depth;
     for d in -4..=4 {
         let try_depth = around * 1.12f64.powi(d);
@@ -174,9 +235,12 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
             (least, depth) = (error, try_depth);
         }
     }
-    let took = passages.last().map_or(0.0, |p| p.done) - passages.first().map_or(0.0, |p| p.done);
+    let longest = PAUSE.max(range);
+    let took: f64 = passages.windows(2).map(|w| (w[1].done - w[0].done).clamp(0.0, longest)).sum();
     #[allow(clippy::cast_precision_loss)] // a few stretches
     let half = 1.96 * 1.4826 * unsteady * rate / (stretches.len() as f64).sqrt();
+    // what left while packets waited is the rate; the one that foretells delays best is only as fine as the search
+    let (half, rate) = (half * first / rate, first);
     Some(QueueFit {
         rate,
         depth,
@@ -246,4 +310,32 @@ fn error(passages: &[Passage], base: f64, rate: f64, depth: f64) -> f64 {
         }
     }
     if n > 0.0 { sum / n } else { f64::INFINITY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packets whose delay goes up and down, of which `lost` loses some.
+    fn packets(lost: impl Fn(usize, f32) -> bool) -> Vec<Packet> {
+        let mut at = 0.0;
+        (0..2000usize)
+            .map(|i| {
+                at += 0.01;
+                #[allow(clippy::cast_precision_loss)] // a few packets
+                let delay = 0.05 + 0.001 * (i % 100) as f32;
+                let lost = lost(i, delay);
+                let delay = if lost { f32::NAN } else { delay };
+                Packet { at, bytes: 1500.0, delay, frame: 0, lost, window_full: false, alone: false }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn losses_that_go_with_the_delay_are_a_queue_that_drops_early() {
+        assert!(drops_early(&packets(|i, d| d > 0.12 && i % 3 == 0)) > 20.0);
+        assert!(drops_early(&packets(|i, d| d < 0.08 && i % 3 == 0)) <= 0.0, "the other way round");
+        assert!(drops_early(&packets(|i, _| i % 37 == 0)) < 10.0, "whatever the delay");
+        assert!(drops_early(&[]) <= 0.0);
+    }
 }

@@ -212,6 +212,7 @@ fn finish(start: Timestamp, mut pieces: Vec<Piece>) -> Series {
     let unseen = pieces.iter().filter(|p| p.gap && !p.filled).count();
     let side = if before > behind { Side::Before } else { Side::Behind };
     date_gaps(&mut pieces);
+    pieces.sort_by(|a, b| a.packet.at.total_cmp(&b.packet.at));
     let one_way = one_way_delays(&pieces);
     let round_trips = pieces.iter().map(|p| p.packet.delay).collect::<Vec<_>>();
     // delays tell of a queue where the losses are: ways there are one-way before the point of capture, round trips behind
@@ -241,30 +242,50 @@ fn finish(start: Timestamp, mut pieces: Vec<Piece>) -> Series {
 /// How many of the last gaps between packets tell how fast they come.
 const RECENT: usize = 8;
 
-/// Gives gaps the time at which their packets would have come: after the packet before, as far apart as those before
-/// it were, or evenly up to the one after, whichever is sooner. A burst that empties a bucket loses its end, and what
-/// is seen next is another burst.
+/// How many times the time that the missing packets take a pause has to be for them: some of it was there without them.
+const ROOM: f64 = 4.0;
+
+/// Gives gaps the time at which their packets would have come: after a packet that came behind the one before the gap, as far
+/// apart as packets of a burst are (the first quartile of the last few), or evenly. A burst that empties a bucket loses its
+/// end, and what is seen next is another burst, or begins with what is sent again: so the latest pause that has room for
+/// all that is missing is taken, and if there is none, the time behind the packet before the gap.
 fn date_gaps(pieces: &mut [Piece]) {
-    let mut i = 0;
     let (mut before, mut recent, mut n_recent) = (0.0, [0.0f64; RECENT], 0);
+    // the packet with the highest offset so far
+    let (mut reach, mut highest) = (i64::MIN, 0usize);
+    let mut i = 0;
     while i < pieces.len() {
         if !pieces[i].gap {
             recent[n_recent % RECENT] = pieces[i].packet.at - before;
             n_recent += 1;
             before = pieces[i].packet.at;
+            if pieces[i].end > reach {
+                (reach, highest) = (pieces[i].end, i);
+            }
             i += 1;
             continue;
         }
         let n = pieces[i..].iter().take_while(|p| p.gap).count();
+        let shown = pieces.get(i + n).map_or(before, |p| p.packet.at);
         let mut gaps = recent[..n_recent.min(RECENT)].to_vec();
         gaps.sort_unstable_by(f64::total_cmp);
+        let burst = gaps.get(gaps.len().saturating_sub(1) / 4).copied().unwrap_or_default();
         #[allow(clippy::cast_precision_loss)] // a few packets
-        let even = (pieces[i].packet.at - before) / (n + 1) as f64;
-        let apart = gaps.get(gaps.len() / 2).map_or(even, |g| g.min(even));
+        let takes = ROOM * burst * n as f64;
+        let (mut from, mut until) = (before, shown);
+        for p in pieces[highest.min(i)..i].iter().rev().filter(|p| !p.gap) {
+            from = p.packet.at;
+            if until - from > takes {
+                break;
+            }
+            until = from;
+        }
+        #[allow(clippy::cast_precision_loss)] // a few packets
+        let apart = burst.min((shown - from) / (n + 1) as f64);
         for k in 0..n {
             #[allow(clippy::cast_precision_loss)] // a few packets
             let after = apart * (k + 1) as f64;
-            pieces[i + k].packet.at = before + after;
+            pieces[i + k].packet.at = from + after;
         }
         i += n;
     }

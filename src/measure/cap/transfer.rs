@@ -22,6 +22,8 @@ pub struct Fits {
     pub policer: Option<PolicerFit>,
     /// Token bucket that delays.
     pub queue: Option<QueueFit>,
+    /// How much better than chance a queue that drops early foretells the losses, in natural logarithms.
+    pub early: f64,
     /// Packets on the wire.
     pub packets: usize,
     /// Packets lost.
@@ -48,8 +50,8 @@ impl Fits {
         let share = |of: fn(&Packet) -> bool| {
             packets.iter().filter(|p| of(p)).count() as f64 / packets.len().max(1) as f64
         };
-        let waiting = queue::waiting(series);
         let policer = policer::fit(packets);
+        let waiting = queue::waiting(series, policer.as_ref().map(|p| p.bucket.depth / p.bucket.rate));
         let faster = match &policer {
             Some(p) if series.side == Side::Before => {
                 let passed: Vec<&Packet> = packets.iter().filter(|p| !p.lost).collect();
@@ -61,6 +63,7 @@ impl Fits {
         };
         Self {
             faster,
+            early: if series.losses > 0 { queue::drops_early(packets) } else { 0.0 },
             queue: waiting.as_ref().and_then(|w| queue::fit(series, w)),
             waiting,
             policer,

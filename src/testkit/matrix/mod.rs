@@ -5,6 +5,7 @@
 
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod caps;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +81,27 @@ pub struct Outcome {
     pub rate: Option<f64>,
     /// The depth claimed over the true one.
     pub burst: Option<f64>,
+    /// Whether the interval of the rate holds the true one.
+    pub covered: Option<bool>,
+    /// The keys of the evidence that was given.
+    pub signs: Vec<&'static str>,
+    /// What is known of a cap, where one was put on the connection, and of its transfer.
+    pub capped: Capped,
+}
+
+/// A cap and the transfer it was put on.
+#[derive(Clone, Debug, Default)]
+pub struct Capped {
+    /// The true rate in bit/s and the true depth in bytes.
+    pub cap: Option<(f64, f64)>,
+    /// The shortest round trip that this capture shows, in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// The sender's congestion control.
+    pub control: String,
+    /// Losses that this capture shows, of the connection's direction with most.
+    pub losses: usize,
+    /// Whether any bucket could be fitted to its losses.
+    pub fitted: bool,
 }
 
 /// What was said of a connection.
@@ -248,6 +270,9 @@ fn expected(
     all
 }
 
+/// Packets of a handshake that a box must have held before it waits for seconds.
+const HELD: u64 = 2;
+
 /// Packets that a box must have dropped before a silence can be told.
 const DROPPED: u64 = 3;
 
@@ -256,8 +281,13 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
     let looks_at_names = |place: &usize| {
         let target = match entry.scenario.path.get(*place) {
             Some(Element::Injector(i)) => &i.target,
+            Some(
+                Element::Dropper { target, .. }
+                | Element::Rewriter { target }
+                | Element::Delayer { target, .. }
+                | Element::Refuser { target, .. },
+            ) => target,
             Some(Element::DnsForger(f)) => &f.target,
-            Some(Element::Dropper { target, .. } | Element::Rewriter { target }) => target,
             Some(Element::Policer(b) | Element::Shaper(b)) => &b.target,
             _ => return false,
         };
@@ -267,14 +297,22 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         let by = c.deeds.get(what.name()).into_iter().flatten();
         by.filter(|(place, _)| looks_at_names(place)).map(|(_, n)| n).sum()
     };
+    let positive = |c: &&scenario::Covers| {
+        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
+    };
+    let rule = entry.scenario.covers.iter().find(positive)?.rule.as_str();
+    let held = by(What::Delayed) + by(What::Policed) + by(What::Shaped);
+    if rule == "SNI010" {
+        return (held >= HELD).then_some(("SNI010", &["throttled"]));
+    }
+    if rule == "SNI012" {
+        return (by(What::Refused) > 0).then_some(("SNI012", &["icmp"]));
+    }
     let capped = by(What::Policed) >= CAPPED || by(What::Shaped) >= CAPPED * 2;
     if by(What::Dropped) < DROPPED && by(What::Forged) == 0 && !capped {
         return None;
     }
-    let positive = |c: &&scenario::Covers| {
-        c.class == Class::Positive && (c.rule.starts_with("SNI") || c.rule.starts_with("DNS"))
-    };
-    Some(match entry.scenario.covers.iter().find(positive)?.rule.as_str() {
+    Some(match rule {
         "SNI001" => ("SNI001", &["hello_dropped"]),
         // where the acknowledgment is lost with the answer, the client sees the one and not the other
         "SNI002" => ("SNI002", &["hello_muted", "hello_dropped"]),
@@ -282,6 +320,8 @@ fn by_name(entry: &Entry, c: &ConnectionTruth) -> Option<(&'static str, &'static
         "SNI004" => ("SNI004", &["closed"]),
         "SNI008" | "SNI009" => return None, // shown by packets, named or not
         "SNI006" => ("SNI006", &["throttled"]),
+        // where nothing small is beside the large packets, or only a part of the path is seen, it is a silence
+        "SNI011" => ("SNI011", &["size_keyed", "hello_dropped", "hello_muted", "drop_after_n", "freeze"]),
         "DNS001" => ("DNS001", &["dns_forged"]),
         "SNI007" => ("SNI007", &["quic_no_reply", "quic_dropped"]),
         _ => ("SNI005", &["reset"]),
@@ -327,6 +367,16 @@ fn outcomes(
     }
     let kind_of = |code: &str| registry::find(code).map_or("", |r| r.kind);
     let mut kinds_done = BTreeSet::new();
+    let transfers = || analysis.transfers.iter().filter(|t| here.contains(&t.connection));
+    let rtt = here.iter().find_map(|n| analysis.connections.get(*n)?.rtt_min);
+    let control = entry.scenario.server.first().map(|s| format!("{:?}", s.host.control).to_lowercase());
+    let capped = Capped {
+        cap: c.cap,
+        rtt_ms: rtt.map(|r| r.secs_f64() * 1e3),
+        control: control.unwrap_or_default(),
+        losses: transfers().map(|t| t.fits.losses).max().unwrap_or_default(),
+        fitted: transfers().any(|t| t.fits.policer.is_some()),
+    };
     let outcome = |rule, class, said, f: Option<&Finding>| {
         let cap = |get: fn(&Finding) -> Option<f64>, true_one: Option<f64>| {
             Some(f.and_then(get)? / true_one.filter(|_| class == Class::Positive)?)
@@ -344,6 +394,14 @@ fn outcomes(
             confidence: f.map_or(0.02, |f| f.confidence),
             rate: cap(|f| f.cap.map(|c| c.rate_bps), c.cap.map(|c| c.0)),
             burst: cap(|f| f.cap.and_then(|c| c.burst_bytes).map(|b| b as f64), c.cap.map(|c| c.1)),
+            covered: f.and_then(|f| f.cap).zip(c.cap).filter(|_| class == Class::Positive).map(
+                |(said, (rate, _))| {
+                    // a rate that is right to a thousandth is right: packets are whole
+                    (said.interval_bps[0] * 0.999..=said.interval_bps[1] * 1.001).contains(&rate)
+                },
+            ),
+            signs: f.map(|f| f.evidence.iter().map(|e| e.key).collect()).unwrap_or_default(),
+            capped: capped.clone(),
         }
     };
     for (rule, mechanisms) in &expected {

@@ -84,6 +84,8 @@ impl What {
             Self::Forged => "forged",
             Self::Rewrote => "rewritten",
             Self::Dropped => "dropped",
+            Self::Delayed => "delayed",
+            Self::Refused => "refused",
             Self::Policed => "policed",
             Self::Shaped => "shaped",
             Self::Overflowed => "overflowed",

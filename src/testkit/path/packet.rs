@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::base::{Direction, Endpoint};
 use crate::testkit::packet::{seal, seal_header};
+use crate::wire::Quoted;
 use crate::wire::tcp::Flags;
 
 /// Where a packet comes from.
@@ -41,6 +42,11 @@ impl Packet {
     /// Whether it is TCP.
     pub fn is_tcp(&self) -> bool {
         self.bytes[if self.is_v4() { 9 } else { 6 }] == 6
+    }
+
+    /// Whether it is an ICMP error.
+    pub fn is_icmp(&self) -> bool {
+        matches!(self.bytes[if self.is_v4() { 9 } else { 6 }], 1 | 58)
     }
 
     fn word(&self, at: usize) -> u16 {
@@ -91,14 +97,25 @@ impl Packet {
         self.payload().len() as u32 + u32::from(f.has(Flags::SYN)) + u32::from(f.has(Flags::FIN))
     }
 
-    /// The source.
+    /// The source; of an ICMP error, the end that the segment which it quotes goes to.
     pub fn source(&self) -> Endpoint {
-        Endpoint { addr: self.address(false), port: self.word(0) }
+        match self.quoted() {
+            Some(q) => q.dst,
+            None => Endpoint { addr: self.address(false), port: self.word(0) },
+        }
     }
 
-    /// The destination.
+    /// The destination; of an ICMP error, the end that the segment which it quotes comes from.
     pub fn destination(&self) -> Endpoint {
-        Endpoint { addr: self.address(true), port: self.word(2) }
+        match self.quoted() {
+            Some(q) => q.src,
+            None => Endpoint { addr: self.address(true), port: self.word(2) },
+        }
+    }
+
+    fn quoted(&self) -> Option<Quoted> {
+        let message = &self.bytes[self.ip_header()..];
+        if self.is_icmp() { Quoted::read(message, !self.is_v4()) } else { None }
     }
 
     fn address(&self, second: bool) -> IpAddr {

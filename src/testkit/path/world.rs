@@ -206,8 +206,8 @@ impl World {
         let Some(&n) = self.of_port.get(&client.port) else { return };
         let side = usize::from(direction == Direction::ToServer);
         let end = &mut self.conversations[n].ends[side];
-        if end.absent {
-            return;
+        if end.absent || packet.is_icmp() {
+            return; // an error about an open connection is a hint at most (RFC 1122 §4.2.3.9)
         }
         end.stack.input(self.now, &packet.bytes);
         self.wake(n, side);

@@ -2,9 +2,11 @@
 
 mod bucket;
 mod censor;
+mod delayer;
 mod forger;
 mod injector;
 mod link;
+mod refuser;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -56,6 +58,10 @@ pub enum What {
     Rewrote,
     /// It dropped one because of the name, or of what else sets it off.
     Dropped,
+    /// It let one wait.
+    Delayed,
+    /// It answered one with an ICMP error.
+    Refused,
     /// Its token bucket was empty: dropped.
     Policed,
     /// Its token bucket was empty: delayed.
@@ -125,6 +131,20 @@ pub fn build(place: usize, element: &Element, rng: &mut Rng) -> Box<dyn Pass> {
             way: *way,
             longer_than: *longer_than as usize,
             data_only: *data_only,
+        }),
+        Element::Delayer { target, way, delay_ms, data_only } => {
+            Box::new(delayer::Delayer::new(watch::Watch::new(target), *way, *delay_ms, *data_only, own))
+        }
+        Element::Refuser { target, way, code, delay_ms, quotes, swallows } => Box::new(refuser::Refuser {
+            place,
+            watch: watch::Watch::new(target),
+            on: target.on,
+            way: *way,
+            code: *code,
+            delay_ms: *delay_ms,
+            quotes: *quotes,
+            swallows: *swallows,
+            rng: own,
         }),
         Element::Rewriter { target } => {
             Box::new(censor::Rewriter { place, watch: watch::Watch::new(target) })

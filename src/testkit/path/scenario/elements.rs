@@ -340,6 +340,38 @@ pub enum Element {
         #[serde(default)]
         data_only: bool,
     },
+    /// A box that lets packets wait.
+    Delayer {
+        /// Upon which connections.
+        #[serde(default)]
+        target: Target,
+        /// Which way.
+        way: Way,
+        /// How long each waits, ms; order is kept.
+        delay_ms: Draw,
+        /// Whether only packets with payload.
+        #[serde(default)]
+        data_only: bool,
+    },
+    /// A box that answers packets with payload, or SYNs, with an ICMP "destination unreachable" in a router's name.
+    Refuser {
+        /// Upon which connections.
+        #[serde(default)]
+        target: Target,
+        /// Which packets: those that go this way.
+        way: Way,
+        /// The code.
+        code: u8,
+        /// How long it takes, ms.
+        #[serde(default = "fast")]
+        delay_ms: Draw,
+        /// How many bytes behind the IP header it quotes.
+        #[serde(default = "as_much_as_routers_must")]
+        quotes: usize,
+        /// Whether what it answers does not pass.
+        #[serde(default)]
+        swallows: bool,
+    },
     /// A box that turns the server's first answer into a reset: same header, no payload.
     Rewriter {
         /// Upon which connections.
@@ -370,6 +402,10 @@ pub enum Element {
         /// For how long, s.
         for_s: Draw,
     },
+}
+
+const fn as_much_as_routers_must() -> usize {
+    8 // RFC 792
 }
 
 const fn single() -> Draw {
