@@ -50,7 +50,7 @@ impl Excerpt {
         match packet.payload {
             Payload::Tcp(t) => of(true, end(ip.src, t.src_port()), end(ip.dst, t.dst_port())),
             Payload::Udp(u) => of(false, end(ip.src, u.src_port()), end(ip.dst, u.dst_port())),
-            Payload::Quoted { src, dst } => of(true, src, dst) || of(false, src, dst),
+            Payload::Quoted(q) => of(true, q.src, q.dst),
             Payload::Fragment(_) => self.pairs.binary_search(&pair(ip.src, ip.dst)).is_ok(),
             Payload::Other(_) | Payload::Stopped(_) => false,
         }

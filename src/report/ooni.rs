@@ -307,14 +307,16 @@ impl<'a> Seen<'a> {
                     return "interference.reset";
                 }
                 Mechanism::Closed => return "interference.closed",
-                Mechanism::Throttled => return "interference.throttled",
+                Mechanism::Throttled | Mechanism::SlowHandshake => return "interference.throttled",
                 Mechanism::HelloDropped
                 | Mechanism::HelloMuted
                 | Mechanism::DropAfterN
                 | Mechanism::Freeze
+                | Mechanism::SizeKeyed
                 | Mechanism::QuicNoReply
                 | Mechanism::QuicDropped => return "interference.timeout",
                 Mechanism::Forged | Mechanism::Tampered => return "interference.tampered",
+                Mechanism::Icmp => return "interference.unreachable",
                 Mechanism::DnsForged => return "interference.dns",
                 // a cap is the path's own unless it depends on the name, and a resolver that denies has no connection
                 Mechanism::DnsDenied
