@@ -44,7 +44,7 @@ fn it_says_what_was_found_why_and_what_was_not_seen() {
     let hash = {
         use sha2::{Digest, Sha256};
         let digest = Sha256::digest(std::fs::read(fixture()).unwrap());
-        digest.iter().map(|b| format!("{b:02x}")).collect::<String>()
+        pinchpoint::base::text::hex(&digest)
     };
     assert!(page.contains(&hash));
     assert!(page.matches("<svg").count() >= 5);
