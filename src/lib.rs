@@ -16,6 +16,7 @@
 //! [`analysis::analyze`] joins them: the only loop over packets. [`base`] holds the words that all of them use.
 
 pub mod analysis;
+pub mod annotate;
 pub mod base;
 pub mod capture;
 #[cfg(feature = "charts")]
@@ -28,6 +29,8 @@ pub mod measure;
 #[cfg(feature = "charts")]
 pub mod page;
 pub mod report;
+#[cfg(feature = "tables")]
+pub mod table;
 pub mod trace;
 pub mod wire;
 

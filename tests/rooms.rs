@@ -5,9 +5,9 @@
 use std::path::Path;
 
 /// From the top down, as `docs/architecture.md` has it.
-const ROOMS: [&str; 13] = [
-    "cli", "live", "page", "chart", "report", "trace", "analysis", "detect", "measure", "flow", "wire",
-    "capture", "base",
+const ROOMS: [&str; 15] = [
+    "cli", "live", "page", "annotate", "chart", "table", "report", "trace", "analysis", "detect", "measure",
+    "flow", "wire", "capture", "base",
 ];
 
 fn rank(room: &str) -> Option<usize> {

@@ -27,6 +27,28 @@ pub fn open_path(path: &Path) -> Result<FileSource, Error> {
 ///
 /// Where nothing can be read, or what can is no capture that is known here.
 pub fn open_reader(reader: Box<dyn Read + Send>) -> Result<FileSource, Error> {
+    let Opened { mut blocks, format, compression, position } = open_blocks(reader)?;
+    let mut facts = Facts::new(format);
+    facts.compression = compression;
+    let reader = match format {
+        Format::Pcap { nanoseconds, order, modified } => {
+            Reader::Pcap(Pcap::start(&mut blocks, &mut facts, order, nanoseconds, modified)?)
+        }
+        Format::Pcapng { .. } => Reader::Pcapng(Pcapng::start(&mut blocks, &mut facts)?),
+    };
+    Ok(FileSource { blocks, reader, facts, position, last_link_type: None })
+}
+
+/// A capture whose format is known and of which nothing has been consumed.
+pub(super) struct Opened {
+    pub(super) blocks: Blocks,
+    pub(super) format: Format,
+    compression: Option<Compression>,
+    position: Arc<AtomicU64>,
+}
+
+/// Finds out what `reader` gives, and decompresses it.
+pub(super) fn open_blocks(reader: Box<dyn Read + Send>) -> Result<Opened, Error> {
     let position = Arc::new(AtomicU64::new(0));
     let mut blocks = Blocks::new(Box::new(Counted { reader, position: Arc::clone(&position) }));
     let mut compression = None;
@@ -46,15 +68,7 @@ pub fn open_reader(reader: Box<dyn Read + Send>) -> Result<FileSource, Error> {
             return Err(Error::Nested { outer: compression.unwrap_or(inner), inner });
         }
     };
-    let mut facts = Facts::new(format);
-    facts.compression = compression;
-    let reader = match format {
-        Format::Pcap { nanoseconds, order, modified } => {
-            Reader::Pcap(Pcap::start(&mut blocks, &mut facts, order, nanoseconds, modified)?)
-        }
-        Format::Pcapng { .. } => Reader::Pcapng(Pcapng::start(&mut blocks, &mut facts)?),
-    };
-    Ok(FileSource { blocks, reader, facts, position, last_link_type: None })
+    Ok(Opened { blocks, format, compression, position })
 }
 
 /// Tells what lies at the start of `blocks`.

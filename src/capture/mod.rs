@@ -17,6 +17,7 @@ mod merge;
 mod options;
 mod pcap;
 mod pcapng;
+pub mod raw;
 mod resolution;
 mod section;
 #[cfg(test)]

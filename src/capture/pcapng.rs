@@ -12,26 +12,26 @@ use super::{Error, Located};
 use crate::base::Timestamp;
 
 /// Section Header Block; reads the same in both byte orders.
-const SECTION: u32 = 0x0a0d_0d0a;
+pub(super) const SECTION: u32 = 0x0a0d_0d0a;
 /// Interface Description Block.
-const INTERFACE: u32 = 1;
+pub(super) const INTERFACE: u32 = 1;
 /// Packet Block, obsolete.
-const PACKET: u32 = 2;
+pub(super) const PACKET: u32 = 2;
 /// Simple Packet Block.
-const SIMPLE_PACKET: u32 = 3;
+pub(super) const SIMPLE_PACKET: u32 = 3;
 /// Interface Statistics Block.
-const STATISTICS: u32 = 5;
+pub(super) const STATISTICS: u32 = 5;
 /// Enhanced Packet Block.
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 
 /// The longest block whose body is looked at: Wireshark's limit (`MAX_BLOCK_SIZE`). Others may have any length.
-const LONGEST_BLOCK: u64 = 16 << 20;
+pub(super) const LONGEST_BLOCK: u64 = 16 << 20;
 /// Bytes of a block besides its body: type, length, and the length again.
-const FRAME: usize = 12;
+pub(super) const FRAME: usize = 12;
 /// Bytes of an Enhanced Packet Block before the packet.
-const BEFORE_PACKET: usize = 28;
+pub(super) const BEFORE_PACKET: usize = 28;
 /// Bytes of a Simple Packet Block before the packet.
-const BEFORE_SIMPLE_PACKET: usize = 12;
+pub(super) const BEFORE_SIMPLE_PACKET: usize = 12;
 
 /// A reader of pcapng.
 pub(crate) struct Pcapng {
@@ -328,12 +328,12 @@ impl Pcapng {
 
 /// Whether Wireshark gives the block a frame number though it holds no packet: systemd journal entries, custom
 /// blocks (to be copied or not), Sysdig events (checked with tshark 4.0).
-const fn is_numbered(block_type: u32) -> bool {
+pub(super) const fn is_numbered(block_type: u32) -> bool {
     matches!(block_type, 0x9 | 0xbad | 0x4000_0bad | 0x204 | 0x216 | 0x221)
 }
 
 /// The byte order that the beginning of a section header states.
-fn byte_order(head: &[u8]) -> Option<ByteOrder> {
+pub(super) fn byte_order(head: &[u8]) -> Option<ByteOrder> {
     match head.get(8..12)? {
         b"\x1a\x2b\x3c\x4d" => Some(ByteOrder::Big),
         b"\x4d\x3c\x2b\x1a" => Some(ByteOrder::Little),

@@ -59,6 +59,20 @@ impl Resolution {
         let ns = ns.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
         Timestamp::from_ns(i64::try_from(ns).unwrap_or(i64::MAX))
     }
+
+    /// The inverse of [`Resolution::timestamp`], rounded down; the nearest number where none stands for the moment.
+    #[must_use]
+    pub fn ticks(self, at: Timestamp, offset_secs: i64) -> u64 {
+        let ns = i128::from(at.ns()) - i128::from(offset_secs) * 1_000_000_000;
+        let ns = u128::try_from(ns).unwrap_or(0); // less than 2⁹⁵
+        let ticks = match self {
+            Self::Decimal(n @ 0..=9) => ns / 10u128.pow(9 - u32::from(n)),
+            Self::Decimal(n) => ns.saturating_mul(10u128.saturating_pow(u32::from(n) - 9)),
+            Self::Binary(n @ 0..=32) => (ns << n) / 1_000_000_000,
+            Self::Binary(n) => ((ns << 32) / 1_000_000_000).saturating_mul(1 << (n - 32).min(63)),
+        };
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
 }
 
 impl fmt::Display for Resolution {
@@ -90,6 +104,22 @@ mod tests {
     }
 
     proptest! {
+        /// A moment that came out of a number goes back into it, or into one that stands for the same nanosecond.
+        #[test]
+        fn ticks_are_the_inverse(n in 0u8..=9, binary in any::<bool>(), ticks in 0u64..1 << 33, offset in -1000i64..1000) {
+            let octet = if binary { 0x80 | n } else { n };
+            let r = Resolution::from_tsresol(octet);
+            let at = r.timestamp(ticks, offset);
+            if at.ns() != i64::MAX && !binary {
+                prop_assert_eq!(r.ticks(at, offset), ticks);
+            }
+        }
+
+        #[test]
+        fn no_moment_is_too_odd(octet: u8, at: i64, offset: i64) {
+            let _ = Resolution::from_tsresol(octet).ticks(Timestamp::from_ns(at), offset);
+        }
+
         /// Truth is a fraction of whole numbers, compared by cross-multiplication where that fits in 128 bits.
         #[test]
         fn equals_exact_arithmetic(octet: u8, ticks: u64, offset in -10_000_000_000i64..10_000_000_000) {

@@ -2,8 +2,12 @@
 //!
 //! It writes what it is told, sound or not: what is copied keeps its faults, and a test may want one.
 
-use super::{ByteOrder, LinkType};
+use super::options::{COMMENT, Options};
+use super::{ByteOrder, LinkType, raw};
 use crate::base::Timestamp;
+
+/// The longest comment that is written, in bytes; an option may have 65,535.
+const LONGEST_COMMENT: usize = 16_000;
 
 /// Numbers in a byte order, appended to bytes.
 #[derive(Clone, Debug)]
@@ -260,4 +264,46 @@ fn write_option(body: &mut Bytes, BlockOption(code, value): &BlockOption) {
             body.u64(*n);
         }
     }
+}
+
+/// Appends to `out` a block with comments added behind its options, which begin at `options`; a comment that is there
+/// already is not added again.
+///
+/// All else stays byte for byte, an unsound list of options too. The block must be whole, as [`super::raw`] gives it.
+pub fn with_comments(block: &[u8], options: usize, order: ByteOrder, comments: &[String], out: &mut Vec<u8>) {
+    let Some((body, list)) = block.split_last_chunk::<4>().and_then(|(b, _)| b.split_at_checked(options))
+    else {
+        out.extend_from_slice(block);
+        return;
+    };
+    let (kept, rest) = list.split_at(raw::end_of_options(list, order));
+    let is_there =
+        |text: &[u8]| Options::new(list, order).any(|(code, value)| code == COMMENT && value == text);
+    let mut new = Bytes { order, out: Vec::new() };
+    for text in comments.iter().map(|c| cut(c)).filter(|c| !is_there(c.as_bytes())) {
+        write_option(&mut new, &BlockOption::comment(text));
+    }
+    if new.out.is_empty() {
+        out.extend_from_slice(block);
+        return;
+    }
+    if rest.is_empty() {
+        new.u32(0); // the end mark, which may be left out only where there are no options
+    }
+    let length = u32::try_from(body.len() + kept.len() + new.out.len() + rest.len() + 4).unwrap_or(u32::MAX);
+    let mut length_bytes = Bytes { order, out: Vec::new() };
+    length_bytes.u32(length);
+    let start = out.len();
+    for part in [body, kept, &new.out, rest, &length_bytes.out] {
+        out.extend_from_slice(part);
+    }
+    if let Some(stated) = out.get_mut(start + 4..start + 8) {
+        stated.copy_from_slice(&length_bytes.out);
+    }
+}
+
+/// A comment as long as an option may be.
+fn cut(text: &str) -> &str {
+    let end = (0..=LONGEST_COMMENT.min(text.len())).rev().find(|n| text.is_char_boundary(*n));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }

@@ -3,35 +3,34 @@
 use std::io::Write;
 
 use super::Exit;
-use super::args::{Analyze, FailOn, Format, lower, targets};
+use super::args::{Analyze, Answer, FailOn};
 use super::error::Error;
 use super::input::Reading;
+use super::out;
 use super::style::style;
-use crate::analysis::Settings;
 use crate::detect::Level;
-use crate::detect::name::Names;
-use crate::flow::table::Limits;
 use crate::report::text::{self, Options};
-use crate::report::{Capture, json};
+use crate::report::{Capture, json, ooni};
 
-pub(super) fn run(args: &Analyze, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
-    let settings = Settings {
-        limits: Limits { connections: args.max_connections as usize },
-        names: Names { targets: targets(&args.target), controls: lower(&args.control) },
-    };
-    let reading =
-        Reading { files: &args.files, merge: args.merge, sha256: args.sha256, quiet: args.quiet, settings };
+pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
+    let settings = args.compared.settings();
+    let sha256 = args.sha256 || args.out.is_some();
+    let reading = Reading { files: &args.files, merge: args.merge, sha256, quiet: args.quiet, settings };
     let done = reading.run(err);
+    if let Some(dir) = &args.out {
+        out::write(dir, &done, &args.compared.words(), args.quiet, err)?;
+    }
     match args.format {
-        Format::Json => json::write_json(&done.captures, out)?,
-        Format::Ndjson => json::write_ndjson(&done.captures, out)?,
-        Format::Text => {
+        Answer::Json => json::write_json(&done.captures, to)?,
+        Answer::Ndjson => json::write_ndjson(&done.captures, to)?,
+        Answer::Ooni => ooni::write(&done.captures, args.show_addresses, to)?,
+        Answer::Text => {
             let options =
                 Options { style: style(args.color), addresses: args.show_addresses, verbose: args.verbose };
-            text::write(&done.captures, options, out)?;
+            text::write(&done.captures, options, to)?;
         }
     }
-    out.flush()?;
+    to.flush()?;
     Ok(Exit::of(&done.captures, done.failed, found(args.fail_on, &done.captures)))
 }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::detect::name::X;
+use crate::analysis::Settings;
+use crate::detect::name::{Names, X};
+use crate::flow::table::Limits;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Says what the network did to a capture: resets that no endpoint sent, with the evidence.
@@ -18,6 +20,9 @@ pub(super) struct Args {
 pub(super) enum Command {
     Analyze(Analyze),
     Info(Info),
+    Annotate(Annotate),
+    #[cfg(feature = "tables")]
+    Summarize(Summarize),
     #[cfg(feature = "charts")]
     Chart(super::picture_args::Chart),
     #[cfg(feature = "charts")]
@@ -34,8 +39,11 @@ pub(super) struct Analyze {
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// How to print the answer.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = Answer::Text)]
+    pub(super) format: Answer,
+    /// Also write tables (Parquet and CSV) into this folder; captures add up there.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
     /// Analyse all files as one timeline.
     #[arg(long)]
     pub(super) merge: bool,
@@ -48,7 +56,7 @@ pub(super) struct Analyze {
     /// When to use colour.
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub(super) color: Color,
-    /// Show addresses in the text; without this, only names.
+    /// Show addresses in the text, and the client's in OONI's format; without this, only names.
     #[arg(long)]
     pub(super) show_addresses: bool,
     /// Show every connection in the text, not only those with findings.
@@ -57,6 +65,13 @@ pub(super) struct Analyze {
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) compared: Compared,
+}
+
+/// What is compared, and how much is followed.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Compared {
     /// Take this name, and all under it, for the target; `x` stands for the names of X. Several are one target together.
     #[arg(long, value_name = "NAME")]
     pub(super) target: Vec<String>,
@@ -66,6 +81,22 @@ pub(super) struct Analyze {
     /// The most connections that are followed at one time.
     #[arg(long, default_value_t = 262_144, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     pub(super) max_connections: u32,
+}
+
+impl Compared {
+    /// What decides the answer beside the capture, in words that tell two ways apart.
+    pub(super) fn words(&self) -> String {
+        let (targets, controls) = (targets(&self.target).join(" "), lower(&self.control).join(" "));
+        format!("target={targets}; control={controls}; max-connections={}", self.max_connections)
+    }
+
+    /// How to analyse.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            limits: Limits { connections: self.max_connections as usize },
+            names: Names { targets: targets(&self.target), controls: lower(&self.control) },
+        }
+    }
 }
 
 /// The target names, with the set for X written out.
@@ -103,6 +134,40 @@ pub(super) struct Info {
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,
+}
+
+/// Write a capture again as pcapng, with the findings as comments on the packets that decide them.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Annotate {
+    /// A capture: pcap or pcapng, plain or compressed with gzip, zstd or xz.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Where to write the copy.
+    #[arg(long, short, value_name = "OUT.pcapng")]
+    pub(super) output: PathBuf,
+    /// Keep only the connections with findings and those they are held against, as evidence to hand on.
+    #[arg(long)]
+    pub(super) only_findings: bool,
+    /// No progress, no notes.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) compared: Compared,
+}
+
+/// Answer over all captures whose tables `analyze --out` wrote into a folder.
+#[cfg(feature = "tables")]
+#[derive(Debug, ClapArgs)]
+pub(super) struct Summarize {
+    /// The folder.
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+    /// What the rows are.
+    #[arg(long, value_enum, default_value_t = Grouped::Name)]
+    pub(super) by: Grouped,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    pub(super) format: Shape,
 }
 
 /// What is recorded, and how; the letters are those of tcpdump.
@@ -265,6 +330,42 @@ pub(super) enum Format {
     Json,
     /// One JSON object a line.
     Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Answer {
+    /// For a person.
+    Text,
+    /// One JSON object (schema pinchpoint/1).
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// One line a connection, in OONI's data format.
+    Ooni,
+}
+
+#[cfg(feature = "tables")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Grouped {
+    /// Names asked for.
+    Name,
+    /// Networks of servers.
+    Network,
+    /// Hours.
+    Hour,
+    /// What was done.
+    Mechanism,
+}
+
+#[cfg(feature = "tables")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shape {
+    /// For a person.
+    Text,
+    /// For a spreadsheet.
+    Csv,
+    /// For a program.
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Errors that end a command, printed as what, why, and what to do.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Exit;
 use crate::base::text::Own;
@@ -13,6 +13,8 @@ use crate::live::interfaces::Failure;
 pub(super) enum Error {
     /// Writing the answer failed.
     Output(io::Error),
+    /// A file cannot be written, or a folder of tables not be read.
+    File(String),
     /// The command line asks for something that is not there.
     Usage(String),
     /// A capture cannot be opened.
@@ -30,12 +32,22 @@ impl From<io::Error> for Error {
 }
 
 impl Error {
+    /// A file cannot be written.
+    #[allow(clippy::needless_pass_by_value)] // as `map_err` gives it
+    pub(super) fn file(path: &Path, e: io::Error) -> Self {
+        Self::File(format!("{} could not be written\ncaused by: {e}", Own(&path.to_string_lossy())))
+    }
+
     /// Prints it; a closed pipe ends quietly.
     pub(super) fn report(&self, err: &mut dyn Write) -> Exit {
         match self {
             Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::Output(e) => {
                 let _ = writeln!(err, "error: the answer could not be written\ncaused by: {e}");
+                Exit::Unreadable
+            }
+            Self::File(what) => {
+                let _ = writeln!(err, "error: {what}");
                 Exit::Unreadable
             }
             Self::Usage(what) => {

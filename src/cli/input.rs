@@ -16,8 +16,30 @@ use crate::report::Capture;
 pub(super) struct Inputs {
     /// Those that could be read.
     pub(super) captures: Vec<Capture>,
+    /// The files of each.
+    paths: Vec<Vec<PathBuf>>,
+    /// Of each, the SHA-256 of its content where that was asked for: of several files merged, that of their hashes.
+    #[cfg_attr(not(feature = "tables"), allow(dead_code))]
+    pub(super) contents: Vec<Option<String>>,
     /// Whether any could not be read at all.
     pub(super) failed: bool,
+}
+
+impl Inputs {
+    /// The nth capture once more, from its beginning.
+    #[cfg_attr(not(feature = "tables"), allow(dead_code))]
+    pub(super) fn again(&self, n: usize) -> Result<Box<dyn Source>, capture::Error> {
+        let paths = self.paths.get(n).map_or(&[][..], Vec::as_slice);
+        let mut sources =
+            paths.iter().map(|p| capture::open_path(p)).collect::<Result<Vec<FileSource>, _>>()?;
+        Ok(match sources.pop() {
+            Some(one) if sources.is_empty() => Box::new(one),
+            last => {
+                sources.extend(last);
+                Box::new(capture::merge(sources))
+            }
+        })
+    }
 }
 
 /// How to read them.
@@ -32,7 +54,8 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Analyses all files; an unreadable one is said on `err`, and the others go on.
     pub(super) fn run(&self, err: &mut dyn Write) -> Inputs {
-        let mut done = Inputs { captures: Vec::new(), failed: false };
+        let mut done =
+            Inputs { captures: Vec::new(), paths: Vec::new(), contents: Vec::new(), failed: false };
         let opened: Vec<(&PathBuf, FileSource)> = if self.merge {
             self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done, err)?))).collect()
         } else {
@@ -43,15 +66,28 @@ impl Reading<'_> {
                 let (paths, sources): (Vec<&PathBuf>, Vec<FileSource>) = opened.into_iter().unzip();
                 let total = paths.iter().map(|p| length(p)).sum();
                 let path = paths.iter().map(|p| shown(p)).collect::<Vec<_>>().join(" + ");
-                let capture = self.analyze(path, None, total, &mut capture::merge(sources));
+                let hashing: Vec<_> = paths.iter().map(|p| self.hashing(p)).collect();
+                let capture = self.analyze(path, total, &mut capture::merge(sources));
+                let hashes: Vec<_> =
+                    paths.iter().zip(hashing).map(|(p, h)| Self::hash(p, h, &mut done, err)).collect();
+                let all: Option<String> = hashes.into_iter().collect();
+                done.contents.push(all.map(|all| hex(&Sha256::digest(all))));
+                done.paths.push(paths.into_iter().cloned().collect());
                 done.captures.push(capture);
             }
             return done;
         }
         for path in self.files {
             let Some(mut source) = Self::open(path, &mut done, err) else { continue };
-            let sha256 = if self.sha256 { Self::hash(path, &mut done, err) } else { None };
-            let capture = self.analyze(shown(path), sha256, length(path), &mut source);
+            if self.sha256 && is_stdin(path) {
+                let _ =
+                    writeln!(err, "note: standard input can be read only once, so it has no SHA-256 here");
+            }
+            let hashing = self.hashing(path);
+            let mut capture = self.analyze(shown(path), length(path), &mut source);
+            capture.sha256 = Self::hash(path, hashing, &mut done, err);
+            done.contents.push(capture.sha256.clone());
+            done.paths.push(vec![path.clone()]);
             done.captures.push(capture);
         }
         done
@@ -73,25 +109,26 @@ impl Reading<'_> {
         }
     }
 
-    fn analyze(
-        &self,
-        path: String,
-        sha256: Option<String>,
-        total: Option<u64>,
-        source: &mut dyn Source,
-    ) -> Capture {
+    fn analyze(&self, path: String, total: Option<u64>, source: &mut dyn Source) -> Capture {
         let mut progress = Progress::new(total, self.quiet);
         let analysis = analysis::analyze(source, self.settings.clone(), &mut |at| progress.at(at));
         progress.finish();
-        Capture { path, sha256, analysis }
+        Capture { path, sha256: None, analysis }
     }
 
-    fn hash(path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<String> {
-        if is_stdin(path) {
-            let _ = writeln!(err, "note: standard input can be read only once, so it has no SHA-256 here");
+    /// Begins to hash a file, where hashes are asked for, beside the analysis: both wait for the same bytes.
+    fn hashing(&self, path: &Path) -> Hashing {
+        if !self.sha256 || is_stdin(path) {
             return None;
         }
-        match sha256(path) {
+        let path = path.to_path_buf();
+        Some(std::thread::spawn(move || sha256(&path)))
+    }
+
+    /// The hash that was begun.
+    fn hash(path: &Path, hashing: Hashing, done: &mut Inputs, err: &mut dyn Write) -> Option<String> {
+        let hashed = hashing?.join().unwrap_or_else(|_| Err(io::Error::other("the hashing thread broke")));
+        match hashed {
             Ok(hash) => Some(hash),
             Err(e) => {
                 let _ = writeln!(err, "error: {}: no SHA-256: {e}", Own(&path.to_string_lossy()));
@@ -101,6 +138,9 @@ impl Reading<'_> {
         }
     }
 }
+
+/// A hash in the making.
+type Hashing = Option<std::thread::JoinHandle<io::Result<String>>>;
 
 pub(super) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")

@@ -1,6 +1,7 @@
 //! The command line: the only room that knows arguments, prints, or chooses an exit code.
 
 mod analyze;
+mod annotate;
 mod args;
 mod capture;
 #[cfg(feature = "charts")]
@@ -11,6 +12,7 @@ mod explain;
 mod info;
 mod input;
 mod live;
+mod out;
 #[cfg(feature = "charts")]
 mod picture_args;
 #[cfg(feature = "charts")]
@@ -19,6 +21,8 @@ mod progress;
 #[cfg(feature = "charts")]
 mod report;
 mod style;
+#[cfg(feature = "tables")]
+mod summarize;
 #[cfg(feature = "charts")]
 mod write;
 
@@ -44,6 +48,9 @@ pub fn run(
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),
+        Command::Annotate(a) => annotate::run(a, err),
+        #[cfg(feature = "tables")]
+        Command::Summarize(s) => summarize::run(s, out, err),
         #[cfg(feature = "charts")]
         Command::Chart(c) => chart::run(c, out, err),
         #[cfg(feature = "charts")]

@@ -5,6 +5,7 @@ mod json_dns;
 pub mod json_live;
 mod json_quic;
 pub mod names;
+pub mod ooni;
 pub mod quality;
 pub mod says;
 pub mod style;

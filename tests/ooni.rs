@@ -1,0 +1,119 @@
+//! `--format ooni`: every line holds to the schema, says what the packets show, and keeps the client's address back.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pinchpoint::capture::LinkType;
+use pinchpoint::testkit::conversation::{Conversation, capture};
+use pinchpoint::testkit::pcap::PcapWriter;
+use pinchpoint::testkit::scripts::{KINDS, Place};
+use serde_json::Value;
+
+const SCHEMA: &str = include_str!("../docs/ooni.schema.json");
+
+fn run(args: &[&str]) -> Vec<Value> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = ["pinchpoint", "analyze", "--format", "ooni"].iter().chain(args);
+    pinchpoint::cli::run(args.copied(), &mut out, &mut err);
+    assert!(err.is_empty(), "{}", String::from_utf8_lossy(&err));
+    String::from_utf8(out).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("capture.pcapng");
+    path.to_str().unwrap().to_owned()
+}
+
+/// A conversation of every kind, and the QUIC connections of the testkit.
+fn captures(folder: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut add = |name: &str, bytes: Vec<u8>| {
+        std::fs::write(folder.join(name), bytes).unwrap();
+        files.push(folder.join(name).to_str().unwrap().to_owned());
+    };
+    for (n, place) in [Place::Client, Place::Middle, Place::Server].into_iter().enumerate() {
+        let all: Vec<Conversation> =
+            KINDS.iter().zip(0u64..).map(|(k, n)| k.play(n * 31 + 5, place)).collect();
+        let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+        for frame in capture(&all) {
+            pcap.frame(frame.at, &frame.bytes);
+        }
+        add(&format!("{n}.pcap"), pcap.finish());
+    }
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in pinchpoint::testkit::udp::capture() {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    add("udp.pcap", pcap.finish());
+    files
+}
+
+#[test]
+fn every_line_holds_to_the_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = captures(folder.path());
+    files.extend(["pakistan-2024", "reset-after-hello", "kernel-reset-ae"].map(fixture));
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let validator = jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
+    for more in [&[][..], &["--show-addresses"]] {
+        let lines = run(&[&files, more].concat());
+        assert!(lines.len() > 3 * KINDS.len() + 12);
+        for line in &lines {
+            let errors: Vec<String> =
+                validator.iter_errors(line).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            assert!(errors.is_empty(), "{errors:#?}\n{line}");
+        }
+        let mut broken = lines[0].clone();
+        broken["test_keys"]["failure"] = "because".into();
+        assert!(!validator.is_valid(&broken), "and the schema can fail");
+    }
+}
+
+#[test]
+fn failures_and_results_are_those_of_the_fixture() {
+    let lines = run(&[&fixture("pakistan-2024")]);
+    let mut seen: BTreeMap<(String, String, String), u64> = BTreeMap::new();
+    for l in &lines {
+        let handshake = &l["test_keys"]["tls_handshakes"][0];
+        assert_eq!(handshake["server_name"], l["input"]);
+        assert_eq!(l["test_keys"]["tcp_connect"][0]["status"]["success"], true);
+        let key = (
+            l["input"].as_str().unwrap().to_owned(),
+            handshake["failure"].as_str().unwrap_or("null").to_owned(),
+            l["annotations"]["pinchpoint_result"].as_str().unwrap().to_owned(),
+        );
+        *seen.entry(key).or_default() += 1;
+    }
+    let row =
+        |name: &str, failure: &str, result: &str| (name.to_owned(), failure.to_owned(), result.to_owned());
+    let expected = BTreeMap::from([
+        (row("example.org", "null", "success.got_server_hello"), 4),
+        (row("video.twimg.com", "null", "interference.throttled"), 2),
+        (row("x.com", "connection_reset", "interference.reset"), 3),
+    ]);
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn quic_that_gets_no_reply_is_a_timeout() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = captures(folder.path());
+    let lines = run(&[files.last().unwrap()]);
+    let quic: Vec<&Value> =
+        lines.iter().filter(|l| !l["test_keys"]["quic_handshakes"].as_array().unwrap().is_empty()).collect();
+    assert_eq!(quic.len(), 12);
+    let timeouts = quic.iter().filter(|l| l["test_keys"]["failure"] == "generic_timeout_error").count();
+    let fine = quic.iter().filter(|l| l["test_keys"]["failure"].is_null()).count();
+    assert!(timeouts > 0 && fine > 0, "{timeouts} {fine}");
+}
+
+#[test]
+fn the_clients_address_is_kept_back() {
+    let file = fixture("reset-after-hello");
+    let shown = |args: &[&str]| run(args).iter().map(ToString::to_string).collect::<String>();
+    let (without, with) = (shown(&[&file]), shown(&[&file, "--show-addresses"]));
+    assert!(!without.contains("192.0.2.17") && !without.contains("\"1:"), "nor is it in a Community ID");
+    assert!(with.contains("\"probe_ip\":\"192.0.2.17\"") && with.contains("pinchpoint_community_id"));
+}

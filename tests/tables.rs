@@ -1,0 +1,289 @@
+//! Tables: Parquet and CSV say the same, captures add up, a second run changes nothing, and no cell acts.
+
+#![cfg(feature = "tables")]
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use pinchpoint::base::Direction::{ToClient, ToServer};
+use pinchpoint::base::{Span, Timestamp};
+use pinchpoint::capture::LinkType;
+use pinchpoint::testkit::conversation::{Conversation, Peer, capture};
+use pinchpoint::testkit::pcap::PcapWriter;
+use pinchpoint::testkit::tls::{Hello, server_flight_13};
+use polars::prelude::{AnyValue, DataFrame, DataType, ParquetReader, SerReader, TimeUnit};
+use serde_json::Value;
+
+const TABLES: [&str; 6] = ["captures", "connections", "evidence", "findings", "names", "series"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("capture.pcapng")
+}
+
+fn run(args: &[&str]) -> (u8, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit =
+        pinchpoint::cli::run(std::iter::once("pinchpoint").chain(args.iter().copied()), &mut out, &mut err);
+    (exit.code(), String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// The partitions of a table.
+fn parts(dir: &Path, table: &str) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = fs::read_dir(dir.join(table)).unwrap().map(|e| e.unwrap().path()).collect();
+    all.sort();
+    all
+}
+
+fn parquet(part: &Path) -> DataFrame {
+    ParquetReader::new(File::open(part.join("part.parquet")).unwrap()).finish().unwrap()
+}
+
+/// The cells of a CSV file, RFC 4180.
+fn csv(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quoted, c) {
+            (true, '"') if chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            (_, '"') => quoted = !quoted,
+            (false, ',') => row.push(std::mem::take(&mut cell)),
+            (false, '\n') => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            _ => cell.push(c),
+        }
+    }
+    assert!(row.is_empty() && cell.is_empty() && !quoted, "the file is whole");
+    rows
+}
+
+#[test]
+fn the_dictionary_is_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tables.md");
+    let made = pinchpoint::table::dictionary::markdown();
+    if std::env::var_os("PINCHPOINT_BLESS").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let there = fs::read_to_string(path).unwrap();
+    assert!(there == made, "docs/tables.md is not what the code says: run with PINCHPOINT_BLESS=1");
+}
+
+#[test]
+fn parquet_and_csv_say_the_same_as_the_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("set");
+    let file = fixture("pakistan-2024");
+    let (file, out) = (file.to_str().unwrap(), dir.to_str().unwrap());
+    let (exit, answer, err) = run(&["analyze", "--format", "json", "--out", out, file]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(err.contains("rows in"), "{err}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    for table in TABLES {
+        let part = &parts(&dir, table)[0];
+        let (frame, text) = (parquet(part), csv(&fs::read_to_string(part.join("part.csv")).unwrap()));
+        let names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+        assert_eq!(text[0], names, "{table}: the same columns");
+        assert_eq!(text.len() - 1, frame.height(), "{table}: the same rows");
+        for (c, name) in names.iter().enumerate() {
+            for r in 0..frame.height() {
+                let in_csv = text[r + 1][c].as_str();
+                let value = frame.columns()[c].get(r).unwrap();
+                match value {
+                    AnyValue::Null => assert_eq!(in_csv, ""),
+                    AnyValue::String(_) | AnyValue::StringOwned(_) => {
+                        let text = value.get_str().unwrap();
+                        assert_eq!(in_csv.trim_start_matches('\''), text, "{table} {name}");
+                    }
+                    AnyValue::UInt64(n) => assert_eq!(in_csv, n.to_string()),
+                    AnyValue::Int64(n) => assert_eq!(in_csv, n.to_string()),
+                    AnyValue::Boolean(b) => assert_eq!(in_csv, b.to_string()),
+                    AnyValue::Float64(x) => assert_eq!(in_csv.parse::<f64>().unwrap().to_bits(), x.to_bits()),
+                    AnyValue::Datetime(ns, TimeUnit::Nanoseconds, _)
+                    | AnyValue::DatetimeOwned(ns, TimeUnit::Nanoseconds, _) => {
+                        let (second, fraction) = in_csv.split_once('.').unwrap();
+                        let micros = Timestamp::from_ns(ns).to_string();
+                        assert_eq!(second, micros.split('.').next().unwrap());
+                        assert_eq!(fraction, format!("{:09}Z", ns.rem_euclid(1_000_000_000)));
+                    }
+                    other => panic!("{table} {name}: {other:?}"),
+                }
+            }
+        }
+    }
+    let rows = |table: &str| parquet(&parts(&dir, table)[0]);
+    let list = |key: &str| answer[key].as_array().unwrap().clone();
+    assert_eq!(rows("connections").height(), list("connections").len());
+    assert_eq!(rows("names").height(), list("names").len());
+    assert_eq!(rows("findings").height(), list("findings").len());
+    let weighed: usize = list("findings")
+        .iter()
+        .map(|f| f["evidence"].as_array().unwrap().len() + f["alternatives"].as_array().unwrap().len())
+        .sum();
+    assert_eq!(rows("evidence").height(), weighed);
+    let start = rows("connections").column("start").unwrap().dtype().clone();
+    assert!(matches!(start, DataType::Datetime(TimeUnit::Nanoseconds, Some(_))), "{start:?}");
+    for (n, c) in list("connections").iter().enumerate() {
+        let frame = rows("connections");
+        let text = |name: &str| frame.column(name).unwrap().get(n).unwrap().get_str().map(str::to_owned);
+        assert_eq!(text("sni").as_deref(), c["sni"].as_str());
+        assert_eq!(text("verdict").as_deref(), c["verdict"].as_str());
+        assert_eq!(text("community_id").as_deref(), c["community_id"].as_str());
+    }
+}
+
+#[test]
+fn the_series_adds_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("set");
+    let file = fixture("pakistan-2024");
+    run(&["analyze", "--out", dir.to_str().unwrap(), "-q", file.to_str().unwrap()]);
+    let (series, connections) = (parquet(&parts(&dir, "series")[0]), parquet(&parts(&dir, "connections")[0]));
+    let count = |f: &DataFrame, column: &str, row: usize| match f.column(column).unwrap().get(row).unwrap() {
+        AnyValue::UInt64(n) => n,
+        other => panic!("{other:?}"),
+    };
+    let mut bytes: BTreeMap<(u64, String), u64> = BTreeMap::new();
+    for r in 0..series.height() {
+        let direction = series.column("direction").unwrap().get(r).unwrap().get_str().unwrap().to_owned();
+        *bytes.entry((count(&series, "connection", r), direction)).or_default() += count(&series, "bytes", r);
+    }
+    assert!(bytes.len() >= 10, "connections with findings, and controls");
+    for ((connection, direction), sum) in bytes {
+        let row = usize::try_from(connection).unwrap() - 1;
+        assert_eq!(sum, count(&connections, &format!("bytes_{direction}"), row), "{connection} {direction}");
+    }
+}
+
+/// Every file below a folder with its bytes.
+fn all_files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(all_files(&path));
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            files.insert(path, bytes);
+        }
+    }
+    files
+}
+
+#[test]
+fn captures_add_up_and_a_second_run_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("set");
+    let dir_text = dir.to_str().unwrap().to_owned();
+    let files: Vec<PathBuf> = ["pakistan-2024", "reset-after-hello", "kernel-reset-ae"].map(fixture).into();
+    for file in &files {
+        let (exit, _, err) = run(&["analyze", "--out", &dir_text, file.to_str().unwrap()]);
+        assert_eq!(exit, 0, "{err}");
+    }
+    let before = all_files(&dir);
+    assert_eq!(before.len(), 3 * TABLES.len() * 2);
+    let modified = |p: &Path| fs::metadata(p).unwrap().modified().unwrap();
+    let times: Vec<_> = before.keys().map(|p| modified(p)).collect();
+    let mut again = vec!["analyze", "--out", &dir_text];
+    again.extend(files.iter().map(|f| f.to_str().unwrap()));
+    let (_, _, err) = run(&again);
+    assert_eq!(err.matches("its tables are there already").count(), 3, "{err}");
+    assert!(all_files(&dir) == before);
+    assert_eq!(before.keys().map(|p| modified(p)).collect::<Vec<_>>(), times, "nothing was written");
+    // another question gives other tables in the same place
+    let (_, _, err) = run(&["analyze", "--out", &dir_text, "--target", "x", files[0].to_str().unwrap()]);
+    assert!(err.contains("rows in"), "{err}");
+    assert_eq!(all_files(&dir).len(), before.len());
+}
+
+#[test]
+fn questions_over_all_captures() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("set").to_str().unwrap().to_owned();
+    let (exit, _, err) = run(&["summarize", &dir]);
+    assert_eq!((exit, err.contains("there are no tables in it")), (3, true), "{err}");
+    let files: Vec<PathBuf> = ["pakistan-2024", "reset-after-hello"].map(fixture).into();
+    let mut args = vec!["analyze", "--format", "json", "-q", "--out", &dir];
+    args.extend(files.iter().map(|f| f.to_str().unwrap()));
+    let answer: Value = serde_json::from_str(&run(&args).1).unwrap();
+    let connections = answer["connections"].as_array().unwrap();
+    let ask = |by: &str| -> Value {
+        let (exit, out, err) = run(&["summarize", &dir, "--by", by, "--format", "json"]);
+        assert_eq!((exit, err.as_str()), (0, ""));
+        serde_json::from_str(&out).unwrap()
+    };
+    let by_name = ask("name");
+    assert_eq!(by_name["captures"], 2);
+    let mut expected: BTreeMap<Option<&str>, [u64; 2]> = BTreeMap::new();
+    for c in connections {
+        let row = expected.entry(c["sni"].as_str().or(c["http_host"].as_str())).or_default();
+        row[0] += 1;
+        row[1] += u64::from(c["verdict"] == "interfered");
+    }
+    let rows = by_name["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), expected.len());
+    for row in rows {
+        let [all, interfered] = expected[&row["name"].as_str()];
+        assert_eq!((row["connections"].as_u64(), row["interfered"].as_u64()), (Some(all), Some(interfered)));
+    }
+    assert!(rows[0]["interfered"].as_u64() >= rows[1]["interfered"].as_u64(), "worst first");
+    let sum = |answer: &Value, of: &str| -> u64 {
+        answer["rows"].as_array().unwrap().iter().map(|r| r[of].as_u64().unwrap()).sum()
+    };
+    for by in ["network", "hour"] {
+        assert_eq!(sum(&ask(by), "connections"), connections.len() as u64, "{by}");
+    }
+    assert!(ask("hour")["rows"][0]["hour"].as_str().unwrap().ends_with(":00:00.000000000Z"));
+    assert_eq!(sum(&ask("mechanism"), "findings"), answer["findings"].as_array().unwrap().len() as u64);
+    let text = run(&["summarize", &dir]).1;
+    assert!(text.starts_with("2 captures\n") && text.contains("x.com"), "{text}");
+    let table = csv(&run(&["summarize", &dir, "--format", "csv"]).1);
+    assert_eq!(table.len(), rows.len() + 1);
+    // a capture whose tables are not whole is left out, and said
+    let part = parts(Path::new(&dir), "captures").remove(0);
+    fs::remove_file(part.join("part.csv")).unwrap();
+    let (exit, out, err) = run(&["summarize", &dir]);
+    assert!(exit == 4 && out.starts_with("1 capture\n") && err.contains("1 capture left out"), "{err}");
+}
+
+#[test]
+fn a_hostile_name_is_inert_in_csv() {
+    let name = "=cmd|'/c calc'!a1,\"\u{202e}moc.x\u{1b}[2J\r\n";
+    let client = Peer::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 40_000, 64, Span::from_ns(20_000));
+    let server = Peer::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9)), 443, 52, Span::from_ms(40));
+    let mut c = Conversation::new(client, server, Timestamp::from_ns(1_708_128_000_000_000_000));
+    c.handshake().wait(Span::from_ms(1)).data(ToServer, &Hello::to(name).record());
+    c.round_trip(ToServer).data(ToClient, &server_flight_13(1200));
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    for frame in capture(&[c]) {
+        pcap.frame(frame.at, &frame.bytes);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("=hostile.pcap");
+    fs::write(&file, pcap.finish()).unwrap();
+    let dir = folder.path().join("set");
+    let dir_text = dir.to_str().unwrap();
+    run(&["analyze", "-q", "--out", dir_text, file.to_str().unwrap()]);
+    let mut texts: Vec<String> =
+        TABLES.iter().map(|t| fs::read_to_string(parts(&dir, t)[0].join("part.csv")).unwrap()).collect();
+    texts.push(run(&["summarize", dir_text, "--format", "csv"]).1);
+    let mut seen = 0;
+    for text in &texts {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'));
+        for cell in csv(text).iter().flatten().filter(|c| c.contains("moc.x")) {
+            seen += 1;
+            assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+        }
+    }
+    assert!(seen >= 3, "the name is there");
+    let folded = parquet(&parts(&dir, "names")[0]).column("name").unwrap().get(0).unwrap().to_string();
+    assert!(folded.contains('\u{202e}'), "and Parquet has it as it was");
+    let text = run(&["summarize", dir_text]).1;
+    assert!(text.contains("moc.x") && !text.contains('\u{202e}') && !text.contains('\u{1b}'));
+}
