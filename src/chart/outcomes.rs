@@ -51,7 +51,7 @@ fn fates(a: &Analysis) -> Vec<Fate> {
     for f in a.findings.iter().filter(|f| f.level >= Level::Likely) {
         let fate = match f.mechanism {
             Mechanism::Injected | Mechanism::RewrittenInPath | Mechanism::Reset => Fate::Reset,
-            Mechanism::Throttled => Fate::Slowed,
+            Mechanism::Throttled | Mechanism::SlowHandshake => Fate::Slowed,
             Mechanism::Forged | Mechanism::Tampered => Fate::Forged,
             _ if f.mechanism.is_of_dns() => continue, // said of answers, not of what followed them
             Mechanism::Policed | Mechanism::Shaped | Mechanism::RateLimitedUnknown => continue,

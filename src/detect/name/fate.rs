@@ -52,6 +52,9 @@ pub fn fate(s: &Summary, findings: &[&Finding]) -> Fate {
     if closed_unanswered(s) {
         return Fate::Bad(Mechanism::Closed);
     }
+    if s.sizes.is_some() {
+        return Fate::Unknown; // what came through tells nothing of what is larger
+    }
     let answered = s.stage == Stage::Answered || !s.is_two_sided() && s.flows.to_client.bytes > 0;
     let refused = s.alerts[Direction::ToClient].is_some_and(Alert::is_fatal);
     if answered && !refused && s.flows.to_client.resets == 0 { Fate::Well } else { Fate::Unknown }
