@@ -123,7 +123,7 @@ fn quic_is_followed_too() {
     assert_eq!(t.points.len(), talk.frames.len());
     let row = &a.udp.quic[0];
     let last = t.points.iter().rfind(|p| p.direction == ToClient).unwrap();
-    assert_eq!((last.seq + i64::from(last.len)) as u64, row.sides.to_client.bytes);
+    assert_eq!((last.seq + i64::from(last.len)).cast_unsigned(), row.sides.to_client.bytes);
     assert_eq!(last.frame, row.last_frame);
 }
 
