@@ -48,7 +48,7 @@ pub(super) fn run(args: &Chart, out: &mut dyn Write, err: &mut dyn Write) -> Res
         (None, None) => Asked::Best,
     };
     let choice = chart::choose(kind, &capture.analysis, &asked).map_err(Error::Usage)?;
-    let traces = read_again(&args.file, capture, &choice.places, err);
+    let traces = read_again(&done, 0, &choice.places, err);
     let ends = Ends::new(&capture.analysis, args.show_addresses);
     let picture = chart::draw(&Subject { capture, choice: &choice, traces: &traces, ends: &ends, tag: "" });
     if !args.quiet {
@@ -56,8 +56,11 @@ pub(super) fn run(args: &Chart, out: &mut dyn Write, err: &mut dyn Write) -> Res
     }
     match &args.output {
         None => out.write_all(picture.svg.as_bytes())?,
-        Some(path) if is_png => replace(path, &chart::png(&picture.svg, SCALE).map_err(Error::Usage)?)?,
-        Some(path) => replace(path, picture.svg.as_bytes())?,
+        Some(path) if is_png => {
+            let png = chart::png(&picture.svg, SCALE).map_err(Error::Usage)?;
+            replace(path, &png).map_err(|e| Error::file(path, e))?;
+        }
+        Some(path) => replace(path, picture.svg.as_bytes()).map_err(|e| Error::file(path, e))?,
     }
     out.flush()?;
     Ok(Exit::of(&done.captures, done.failed, false))

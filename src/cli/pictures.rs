@@ -1,32 +1,35 @@
-//! The charts that tell something of a capture, from one second reading.
+//! The charts that tell something of a capture, from one second reading; and the page and folder that they go to.
 
+use std::fmt::Write as _;
+use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::error::Error;
+use super::input::Inputs;
+use super::write::replace;
 use crate::base::text::Own;
-use crate::capture;
 use crate::chart::{self, Asked, Choice, Ends, Kind, Picture, Subject};
-use crate::report::Capture;
+use crate::page;
 use crate::trace::{Trace, trace};
 
-/// Draws them; `tag` tells apart the pictures of several captures on one page. A file that cannot be read again is said
-/// on `err`, and its charts say so too.
-pub(super) fn pictures(
-    capture: &Capture,
-    path: &Path,
-    addresses: bool,
-    tag: &str,
-    err: &mut dyn Write,
-) -> Vec<(Kind, Picture)> {
+/// The charts of one capture.
+pub(super) type Pictures = Vec<(Kind, Picture)>;
+
+/// Draws those of the nth capture. A file that cannot be read again is said on `err`, and its charts say so too.
+pub(super) fn pictures(done: &Inputs, n: usize, addresses: bool, err: &mut dyn Write) -> Pictures {
+    let Some(capture) = done.captures.get(n) else { return Pictures::new() };
     let a = &capture.analysis;
     let choices: Vec<Choice> =
         chart::telling(a).into_iter().filter_map(|kind| chart::choose(kind, a, &Asked::Best).ok()).collect();
     let places: Vec<usize> = choices.iter().flat_map(|c| c.places.iter().copied()).collect();
-    let traces = read_again(path, capture, &places, err);
+    let traces = read_again(done, n, &places, err);
     let ends = Ends::new(a, addresses);
+    // several stand on one page
+    let tag = format!("c{}-", n + 1);
     let picture = |choice: &Choice| {
         let of: Vec<Trace> = choice.places.iter().filter_map(|p| find(&traces, *p)).cloned().collect();
-        let subject = Subject { capture, choice, traces: &of, ends: &ends, tag };
+        let subject = Subject { capture, choice, traces: &of, ends: &ends, tag: &tag };
         (choice.kind, chart::draw(&subject))
     };
     choices.iter().map(picture).collect()
@@ -36,21 +39,89 @@ fn find(traces: &[Trace], place: usize) -> Option<&Trace> {
     traces.iter().find(|t| t.place == place)
 }
 
-/// The packets of some connections, from a second reading.
-pub(super) fn read_again(
-    path: &Path,
-    capture: &Capture,
-    places: &[usize],
-    err: &mut dyn Write,
-) -> Vec<Trace> {
-    if places.is_empty() || path == Path::new("-") {
-        return Vec::new();
-    }
-    match capture::open_path(path) {
-        Ok(mut source) => trace(&mut source, &capture.analysis, places),
+/// The packets of some connections of the nth capture, from a second reading.
+pub(super) fn read_again(done: &Inputs, n: usize, places: &[usize], err: &mut dyn Write) -> Vec<Trace> {
+    let Some(capture) = done.captures.get(n).filter(|_| !places.is_empty()) else { return Vec::new() };
+    match done.again(n) {
+        Ok(mut source) => trace(&mut *source, &capture.analysis, places),
         Err(e) => {
-            let _ = writeln!(err, "error: {}: the second reading failed: {e}", Own(&path.to_string_lossy()));
+            let _ = writeln!(err, "error: {}: the second reading failed: {e}", Own(&capture.path));
             Vec::new()
         }
+    }
+}
+
+/// Writes into a folder the charts of each capture, as `charts/HASH/KIND.svg`, and the report of all, `report.html`.
+pub(super) fn write(
+    dir: &Path,
+    done: &Inputs,
+    command: &str,
+    addresses: bool,
+    err: &mut dyn Write,
+) -> Result<(), Error> {
+    let mut all = Vec::new();
+    for n in 0..done.captures.len() {
+        let drawn = pictures(done, n, addresses, err);
+        let name = match done.contents.get(n).and_then(Option::as_deref) {
+            Some(hash) => hash.chars().take(16).collect(),
+            None => format!("input-{}", n + 1),
+        };
+        let folder = dir.join("charts").join(name);
+        fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
+        for (kind, picture) in drawn.iter().filter(|(_, p)| !p.is_empty) {
+            let file = folder.join(kind.name()).with_extension("svg");
+            replace(&file, picture.svg.as_bytes()).map_err(|e| Error::file(&file, e))?;
+        }
+        all.push(drawn);
+    }
+    let report = page::Report { captures: &done.captures, pictures: &all, command, addresses };
+    let html = page::html(&report).map_err(Error::Usage)?;
+    let file = dir.join("report.html");
+    replace(&file, html.as_bytes()).map_err(|e| Error::file(&file, e))
+}
+
+/// A command that makes a page again, as a shell takes it.
+pub(super) struct Command<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// Its inputs.
+    pub(super) files: &'a [PathBuf],
+    /// Other arguments: a flag and its value each, or a flag alone.
+    pub(super) flags: Vec<(&'a str, Option<String>)>,
+    /// Where it writes: a flag and a path.
+    pub(super) output: Option<(&'a str, &'a Path)>,
+    /// Whether folders are shown.
+    pub(super) addresses: bool,
+}
+
+impl Command<'_> {
+    /// The line.
+    pub(super) fn line(&self) -> String {
+        let shown = |path: &Path| quoted(&page::shown(&path.to_string_lossy(), self.addresses));
+        let mut line = format!("pinchpoint {}", self.name);
+        for file in self.files {
+            let _ = write!(line, " {}", shown(file)); // a string takes all
+        }
+        for (flag, value) in &self.flags {
+            let value = value.as_ref().map_or(String::new(), |v| format!(" {}", quoted(&Own(v).to_string())));
+            let _ = write!(line, " {flag}{value}");
+        }
+        if self.addresses {
+            line.push_str(" --show-addresses");
+        }
+        if let Some((flag, path)) = self.output {
+            let _ = write!(line, " {flag} {}", shown(path));
+        }
+        line
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
