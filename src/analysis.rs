@@ -246,6 +246,12 @@ impl Analyzer {
         c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
     }
 
+    /// The same without caps on the rate, whose fits take nearly all the time of a look.
+    pub fn without_caps(mut self) -> Self {
+        self.collected.transfers = Transfers::off();
+        self
+    }
+
     /// Drops rows once there are more than `most`: first those older than any detector compares over, then the oldest
     /// until half are left. For captures that have no end. Gives how many were dropped.
     pub fn forget(&mut self, most: usize) -> u64 {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::recent::Recent;
 use crate::analysis::{Analysis, Analyzer, Settings};
 use crate::base::Timestamp;
 use crate::capture::{Facts, FileSource, Source};
+use crate::detect::{Finding, Mechanism};
 
 /// Rows of ended connections from which on old ones are dropped: some 200 MB.
 pub const ROWS: usize = 1 << 17;
@@ -137,16 +139,33 @@ impl Engine {
 
     /// What is to be said of everything so far, as if the capture ended here.
     pub fn snapshot(&self) -> Analysis {
-        let (copy, files) = {
-            let s = self.wanted();
-            (s.analyzer.clone(), s.files.clone())
-        };
-        copy.finish(files)
+        self.copy().finish()
+    }
+
+    fn copy(&self) -> Copied {
+        let s = self.wanted();
+        Copied { analyzer: s.analyzer.clone(), files: s.files.clone() }
     }
 
     /// A copy of the packets that are still remembered.
     pub fn recent(&self) -> Recent {
         self.wanted().recent.clone()
+    }
+}
+
+/// An analysis as it was at one moment.
+struct Copied {
+    analyzer: Analyzer,
+    files: Vec<Facts>,
+}
+
+impl Copied {
+    fn finish(self) -> Analysis {
+        self.analyzer.finish(self.files)
+    }
+
+    fn finish_without_caps(self) -> Analysis {
+        self.analyzer.without_caps().finish(self.files)
     }
 }
 
@@ -159,41 +178,163 @@ impl Drop for Finished<'_> {
     }
 }
 
-/// When to take the next snapshot: at most a tenth of the time goes into them, and none is taken of nothing new.
-#[derive(Debug)]
+/// When to look next. At most a tenth of the time goes into looks, and none is taken of nothing new.
+///
+/// Where looking takes long, which only the fits of caps do, whole looks are taken in a thread of their own, and quick ones
+/// beside them: those have the caps that the last whole look found.
+#[derive(Debug, Default)]
 pub struct Pace {
     due: Option<std::time::Instant>,
+    whole_due: Option<std::time::Instant>,
     frames: u64,
+    /// How long the last whole look took.
+    whole_took: Duration,
+    whole: Option<Receiver<(Analysis, Duration)>>,
+    caps: Vec<Cap>,
 }
 
-/// The shortest time between two snapshots.
+/// A finding about a cap, and the first frames of its connections, by which they are known again.
+#[derive(Debug)]
+struct Cap {
+    finding: Finding,
+    first_frames: Vec<u64>,
+}
+
+/// The shortest time between two looks.
 const SHORTEST: Duration = Duration::from_millis(250);
+/// A whole look that takes longer than this moves to a thread of its own.
+const LONG: Duration = Duration::from_millis(80);
 
 impl Pace {
     /// The first is due at once.
-    pub const fn new() -> Self {
-        Self { due: None, frames: 0 }
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Takes a snapshot if one is due.
+    /// Looks, if it is time.
     pub fn snapshot(&mut self, engine: &Engine) -> Option<Analysis> {
         let begun = clock::now();
-        if self.due.is_some_and(|d| begun < d) {
+        let came = self.take_whole();
+        if self.due.is_some_and(|d| begun < d) && !came {
             return None;
         }
         let frames = engine.progress().frames;
-        if frames == self.frames {
+        if frames == self.frames && !came {
             return None;
         }
         self.frames = frames;
-        let analysis = engine.snapshot();
+        let analysis = if self.whole_took > LONG {
+            self.look_apart(engine);
+            let mut quick = engine.copy().finish_without_caps();
+            self.add_caps(&mut quick);
+            quick
+        } else {
+            let whole = engine.snapshot();
+            self.whole_took = begun.elapsed();
+            self.keep_caps(&whole);
+            whole
+        };
         self.due = Some(clock::now() + (begun.elapsed() * 9).max(SHORTEST));
         Some(analysis)
     }
+
+    /// Starts a whole look in a thread of its own, if none is under way and it is time for one.
+    fn look_apart(&mut self, engine: &Engine) {
+        if self.whole.is_some() || self.whole_due.is_some_and(|d| clock::now() < d) {
+            return;
+        }
+        let (to, from) = channel();
+        let copy = engine.copy();
+        let started = std::thread::Builder::new().name("whole look".into()).spawn(move || {
+            super::rights::keep(super::rights::Keep::Nothing);
+            let begun = clock::now();
+            let _ = to.send((copy.finish(), begun.elapsed())); // whoever asked may have ended
+        });
+        self.whole = started.is_ok().then_some(from);
+    }
+
+    /// Takes the whole look that was under way, if it has come.
+    fn take_whole(&mut self) -> bool {
+        match self.whole.as_ref().map(Receiver::try_recv) {
+            Some(Ok((whole, took))) => {
+                self.keep_caps(&whole);
+                self.whole_took = took;
+                self.whole_due = Some(clock::now() + took * 9);
+                self.whole = None;
+                true
+            }
+            Some(Err(TryRecvError::Disconnected)) => {
+                self.whole = None;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn keep_caps(&mut self, whole: &Analysis) {
+        let first_frame = |c: &usize| whole.connections.get(*c).map(|c| c.first_frame);
+        let caps = whole.findings.iter().filter(|f| is_cap(f));
+        let known = |f: &Finding| {
+            let first_frames = f.connections.iter().map(first_frame).collect::<Option<_>>()?;
+            Some(Cap { finding: f.clone(), first_frames })
+        };
+        self.caps = caps.filter_map(known).collect();
+    }
+
+    /// Adds the caps of the last whole look to a quick one.
+    fn add_caps(&self, quick: &mut Analysis) {
+        for cap in &self.caps {
+            let place = |frame: &u64| quick.connections.binary_search_by_key(frame, |c| c.first_frame).ok();
+            // where rows were dropped meanwhile, some are gone
+            let Some(connections) = cap.first_frames.iter().map(place).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let is_there = |f: &Finding| f.code == cap.finding.code && f.connections == connections;
+            if quick.findings.iter().any(is_there) {
+                continue;
+            }
+            quick.findings.push(Finding { connections, ..cap.finding.clone() });
+        }
+        quick.findings.sort_by(|a, b| b.level.cmp(&a.level).then(b.confidence.total_cmp(&a.confidence)));
+    }
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self::new()
+/// Whether a finding rests on the fit of a cap.
+fn is_cap(f: &Finding) -> bool {
+    f.cap.is_some() || f.mechanism == Mechanism::Throttled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::open_path;
+
+    /// Where looking takes long, the same is said once a whole look has come.
+    #[test]
+    fn a_quick_look_has_the_caps_of_the_whole_one() {
+        let engine = Engine::new(Settings::default(), ROWS);
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pakistan-2024/capture.pcapng");
+        engine.read(open_path(&path).unwrap());
+        let said = |a: &Analysis| {
+            let mut all: Vec<_> = a
+                .findings
+                .iter()
+                .map(|f| (f.code, f.level, f.connections.clone(), f.frames.clone()))
+                .collect();
+            all.sort();
+            format!("{all:?}")
+        };
+        let whole = said(&engine.snapshot());
+        let mut pace = Pace { whole_took: LONG * 2, ..Pace::new() };
+        let first = said(&pace.snapshot(&engine).unwrap());
+        assert!(!first.contains("CAP001") && first.contains("RST001"), "{first}");
+        while !pace.take_whole() {
+            clock::sleep(Duration::from_millis(5));
+        }
+        let mut quick = engine.copy().finish_without_caps();
+        pace.add_caps(&mut quick);
+        let second = said(&quick);
+        assert_eq!(second, whole);
     }
 }

@@ -138,11 +138,13 @@ pub struct Transfers {
     /// Transfers that cannot be tried in groups, as too many packets were kept already.
     pub not_grouped: u64,
     room: usize,
+    /// Whether nothing is measured: fits cost most where a look has to be quick.
+    off: bool,
 }
 
 impl Default for Transfers {
     fn default() -> Self {
-        Self { list: Vec::new(), not_grouped: 0, room: ROOM }
+        Self { list: Vec::new(), not_grouped: 0, room: ROOM, off: false }
     }
 }
 
@@ -159,8 +161,16 @@ impl Transfers {
         });
     }
 
+    /// No transfers, and none are measured.
+    pub fn off() -> Self {
+        Self { off: true, ..Self::default() }
+    }
+
     /// Measures both directions of a connection that is over.
     pub fn take(&mut self, c: &Connection, connection: usize) {
+        if self.off {
+            return;
+        }
         for direction in [Direction::ToServer, Direction::ToClient] {
             let Some(mut t) = Transfer::measure(c, direction, connection) else { continue };
             let packets = t.series.packets.len();
