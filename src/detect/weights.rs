@@ -247,6 +247,8 @@ weights! {
     ANSWER_TOO_EARLY = 3.0, true, "physics: the shortest handshake with this server bounds the round trip";
     /// SNI008: no timestamps in a connection that agreed on them.
     ANSWER_NO_TIMESTAMPS = 3.0, true, "RFC 7323 §3.2: once agreed on, they must be in every segment that is no reset";
+    /// SNI008: the certificate is for other names than the one that was asked for.
+    ANSWER_OTHER_CERTIFICATE = 3.5, false, "RFC 6125: a server shows a certificate for its name; servers that do not have the name show their own, so it is a pointer alone";
     /// SNI008, benign: all answers of the server lie apart from its handshakes.
     ANSWER_SYN_PROXY = -4.0, false, "SYN proxies and load balancers shake hands for the servers behind them";
     /// SNI009: the first bytes of a record's header were moved.

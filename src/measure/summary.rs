@@ -105,6 +105,8 @@ pub struct Summary {
     pub server_hello: bool,
     /// Whether a certificate, or in TLS 1.3 the first encrypted record, was seen.
     pub certificate_flight: bool,
+    /// For which name the server's certificate is, where that is in clear and not the one that was asked for: the first of several.
+    pub other_certificate: Option<String>,
     /// First alert in clear, of the client and of the server.
     pub alerts: PerDirection<Option<tls::Alert>>,
     /// Whether each end said `close_notify`: in clear, or in a record of the size of an encrypted alert.
@@ -180,6 +182,7 @@ impl Summary {
             tls_version: hello.map(|h| h.hello.offered_version()),
             hello_frame: hello.map(|h| h.frame),
             server_hello: flight.as_ref().is_some_and(|f| f.server_hello.is_some()),
+            other_certificate: other_certificate(c, flight.as_ref().is_some_and(|f| f.certificate)),
             certificate_flight: flight.as_ref().is_some_and(|f| f.certificate || f.encrypted),
             alerts,
             close_notify: PerDirection {
@@ -219,6 +222,14 @@ impl Summary {
     pub fn is_two_sided(&self) -> bool {
         self.flows.to_server.packets > 0 && self.flows.to_client.packets > 0
     }
+}
+
+/// The first name of a certificate that is not for the name that the client asked for.
+fn other_certificate(c: &Connection, in_clear: bool) -> Option<String> {
+    let asked = &c.application.hello()?.hello.server_name.as_ref()?.folded;
+    let names = in_clear.then(|| tls::certificate_names(c.halves.to_client.head.contiguous()))??;
+    let first = (*names.first()?).to_owned();
+    names.iter().all(|n| !tls::is_for(n, asked)).then_some(first)
 }
 
 fn says_close_notify(c: &Connection, d: Direction) -> bool {

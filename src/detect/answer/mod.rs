@@ -3,6 +3,7 @@
 //! One finding for each connection, from what its row says of packets in the server's name. Whether it was the name is for
 //! [`super::name`] to say.
 
+mod certificate;
 mod forged;
 mod servers;
 mod tampered;
@@ -14,7 +15,8 @@ use servers::Servers;
 /// Looks at all connections of a capture.
 pub fn find(connections: &[Summary]) -> Vec<Finding> {
     let servers = Servers::learn(connections);
-    let forged = connections.iter().enumerate().filter_map(|(n, c)| forged::judge(n, c, &servers));
+    let answer = |n, c| forged::judge(n, c, &servers).or_else(|| certificate::judge(n, c));
+    let forged = connections.iter().enumerate().filter_map(|(n, c)| answer(n, c));
     let tampered = connections.iter().enumerate().filter_map(|(n, c)| tampered::judge(n, c));
     forged.chain(tampered).collect()
 }

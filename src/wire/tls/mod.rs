@@ -3,6 +3,7 @@
 //! References: RFC 8446 (TLS 1.3), RFC 5246 (TLS 1.2), RFC 6066 (server name), RFC 7301 (ALPN), RFC 8701 (GREASE),
 //! RFC 9849 (Encrypted Client Hello). Views only describe; whether a peer would accept the bytes is not asked.
 
+mod certificate;
 pub mod client_hello;
 pub mod code;
 mod extension;
@@ -12,6 +13,7 @@ pub mod record;
 pub mod records;
 pub mod server_hello;
 
+pub use certificate::{certificate_names, is_for};
 pub use client_hello::{ClientHello, Ech, EchKind, Name, client_hello, client_hello_message};
 pub use fingerprint::{Ja3, Transport, ja3, ja4};
 pub use record::{Alert, RecordHeader, is_swapped};
