@@ -24,6 +24,9 @@ use crate::measure::{QuicSummary, Summary};
 /// A share of packets lost on the way that makes a silence of chance more likely.
 const LOSSY: f64 = 0.04;
 
+/// A payload from which on a packet may meet a hole in the path's MTU: 1,280 bytes pass everywhere (RFC 8200 §5), less headers.
+const LARGE: u32 = 1_200;
+
 /// A group of connections that met the same fate.
 type Key<'a> = (IpAddr, &'a str, Mechanism);
 
@@ -237,6 +240,7 @@ impl<'a> Pairing<'a> {
         };
         let likely = proven
             && (self.mechanism == Mechanism::Reset || self.is_no_dead_server(bad))
+            && (self.mechanism != Mechanism::HelloMuted || self.large_ones_come())
             && confidence >= w::LIKELY
             && keyed_on == Some(KeyedOn::Sni)
             && bad.iter().all(|r| r.is_whole());
@@ -289,6 +293,12 @@ impl<'a> Pairing<'a> {
     fn is_no_dead_server(&self, bad: &[&Row<'_>]) -> bool {
         let first = bad[0].s.server.addr;
         bad.iter().any(|r| r.s.server.addr != first) || self.controls.iter().any(|r| r.s.server.addr == first)
+    }
+
+    /// Whether a control got a packet as large as answers are: a path that takes small ones only mutes long answers, whatever the
+    /// name.
+    fn large_ones_come(&self) -> bool {
+        self.controls.iter().any(|r| r.s.flows.to_client.largest >= LARGE)
     }
 
     /// Packets that were sent again in connections that went well, and all of them.
