@@ -9,8 +9,8 @@ use super::error::Error;
 use super::input::Reading;
 use super::picture_args::{Chart, ChartKind};
 use super::pictures::read_again;
-use super::write::replace;
 use crate::analysis::Settings;
+use crate::base::replace::write_whole;
 use crate::base::text::Untrusted;
 use crate::chart::{self, Asked, Choice, Ends, Kind, Picture, Subject};
 use crate::report::Capture;
@@ -58,9 +58,10 @@ pub(super) fn run(args: &Chart, out: &mut dyn Write, err: &mut dyn Write) -> Res
         None => out.write_all(picture.svg.as_bytes())?,
         Some(path) if is_png => {
             let png = chart::png(&picture.svg, SCALE).map_err(Error::Usage)?;
-            replace(path, &png).map_err(|e| Error::file(path, e))?;
+            write_whole(path, |out| out.write_all(&png)).map_err(|e| Error::file(path, e))?;
         }
-        Some(path) => replace(path, picture.svg.as_bytes()).map_err(|e| Error::file(path, e))?,
+        Some(path) => write_whole(path, |out| out.write_all(picture.svg.as_bytes()))
+            .map_err(|e| Error::file(path, e))?,
     }
     out.flush()?;
     Ok(Exit::of(&done.captures, done.failed, false))

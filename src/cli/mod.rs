@@ -23,8 +23,6 @@ mod report;
 mod style;
 #[cfg(feature = "tables")]
 mod summarize;
-#[cfg(feature = "charts")]
-mod write;
 
 use std::ffi::OsString;
 use std::io::Write;

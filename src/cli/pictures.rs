@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::input::Inputs;
-use super::write::replace;
+use crate::base::replace::write_whole;
 use crate::base::text::Own;
 use crate::chart::{self, Asked, Choice, Ends, Kind, Picture, Subject};
 use crate::page;
@@ -70,14 +70,15 @@ pub(super) fn write(
         fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
         for (kind, picture) in drawn.iter().filter(|(_, p)| !p.is_empty) {
             let file = folder.join(kind.name()).with_extension("svg");
-            replace(&file, picture.svg.as_bytes()).map_err(|e| Error::file(&file, e))?;
+            write_whole(&file, |out| out.write_all(picture.svg.as_bytes()))
+                .map_err(|e| Error::file(&file, e))?;
         }
         all.push(drawn);
     }
     let report = page::Report { captures: &done.captures, pictures: &all, command, addresses };
     let html = page::html(&report).map_err(Error::Usage)?;
     let file = dir.join("report.html");
-    replace(&file, html.as_bytes()).map_err(|e| Error::file(&file, e))
+    write_whole(&file, |out| out.write_all(html.as_bytes())).map_err(|e| Error::file(&file, e))
 }
 
 /// A command that makes a page again, as a shell takes it.

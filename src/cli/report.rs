@@ -8,8 +8,8 @@ use super::error::Error;
 use super::input::Reading;
 use super::picture_args::Report;
 use super::pictures::{Command, pictures};
-use super::write::replace;
 use crate::analysis::Settings;
+use crate::base::replace::write_whole;
 use crate::detect::name::Names;
 use crate::page;
 
@@ -38,7 +38,9 @@ pub(super) fn run(args: &Report, out: &mut dyn Write, err: &mut dyn Write) -> Re
         };
         let html = page::html(&report).map_err(Error::Usage)?;
         match &args.output {
-            Some(path) => replace(path, html.as_bytes()).map_err(|e| Error::file(path, e))?,
+            Some(path) => {
+                write_whole(path, |out| out.write_all(html.as_bytes())).map_err(|e| Error::file(path, e))?;
+            }
             None => out.write_all(html.as_bytes())?,
         }
     }
