@@ -41,6 +41,8 @@ pub struct Peer {
     next: u32,
     /// The highest sequence number of the other end that it has seen.
     seen: u32,
+    /// What came behind a hole, where one is to be reported.
+    sack: Option<(u32, u32)>,
     numbered: u16,
 }
 
@@ -59,6 +61,7 @@ impl Peer {
             isn,
             next: isn,
             seen: 0,
+            sack: None,
             numbered: 0,
         }
     }
@@ -208,7 +211,7 @@ impl Conversation {
             } else {
                 from.window
             },
-            options: options(syn, timestamps.then_some(u32::try_from(since).unwrap_or(0))),
+            options: options(syn, timestamps.then_some(u32::try_from(since).unwrap_or(0)), from.sack),
             payload,
         };
         let bytes = ethernet(&packet.ip(from.endpoint, to.endpoint));
@@ -217,6 +220,19 @@ impl Conversation {
         from.next = from.next.wrapping_add(moved);
         to.seen = from.next;
         self.frames.push(Recorded { at: now, bytes, genuine: true, reset: flags.has(Flags::RST), direction });
+        self
+    }
+
+    /// An acknowledgment that something is missing: of all but the last `hole + after` bytes, of which the last `after` came (a
+    /// SACK block, RFC 2018).
+    pub fn missing(&mut self, direction: Direction, hole: u32, after: u32) -> &mut Self {
+        let (from, _) = self.ends(direction);
+        let all = from.seen;
+        from.seen = all.wrapping_sub(hole + after);
+        from.sack = Some((all.wrapping_sub(after), all));
+        self.send(direction, Flags::ACK, &[]);
+        let (from, _) = self.ends(direction);
+        (from.seen, from.sack) = (all, None);
         self
     }
 
@@ -296,7 +312,7 @@ fn source_port(frame: &[u8]) -> [u8; 2] {
     [frame[14 + ip], frame[15 + ip]]
 }
 
-fn options(syn: bool, timestamp: Option<u32>) -> Vec<u8> {
+fn options(syn: bool, timestamp: Option<u32>, sack: Option<(u32, u32)>) -> Vec<u8> {
     let mut o = Vec::new();
     if syn {
         o.extend([2, 4, 0x05, 0xb4, 4, 2]);
@@ -308,6 +324,11 @@ fn options(syn: bool, timestamp: Option<u32>) -> Vec<u8> {
         o.extend([8, 10]);
         o.extend(value.to_be_bytes());
         o.extend([0; 4]);
+    }
+    if let Some((left, right)) = sack {
+        o.extend([1, 1, 5, 10]);
+        o.extend(left.to_be_bytes());
+        o.extend(right.to_be_bytes());
     }
     if syn {
         o.extend([1, 3, 3, 7]);

@@ -14,6 +14,7 @@ pub mod quic;
 pub mod rng;
 pub mod scripts;
 pub mod tls;
+pub mod traffic;
 pub mod udp;
 
 use crate::analysis::{Analysis, Settings, analyze};

@@ -2,6 +2,8 @@
 //!
 //! They write what they are told, sound or not: a test may want a snapshot length that lies.
 
+use std::io::{self, Write};
+
 use crate::base::Timestamp;
 use crate::capture::write::Bytes;
 pub use crate::capture::write::{BlockOption, OptionValue, PcapngWriter};
@@ -81,7 +83,17 @@ impl PcapWriter {
         self.bytes.out.is_empty()
     }
 
-    /// The file.
+    /// Moves what was written so far to `out`.
+    ///
+    /// # Errors
+    /// Where `out` cannot be written.
+    pub fn drain(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.bytes.out)?;
+        self.bytes.out.clear();
+        Ok(())
+    }
+
+    /// The file, or what was written since the last [`PcapWriter::drain`].
     pub fn finish(&self) -> Vec<u8> {
         self.bytes.out.clone()
     }
