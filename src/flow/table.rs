@@ -72,6 +72,8 @@ pub struct FlowTable {
 struct Slot {
     hash: u64,
     key: Key,
+    /// When it is over if nothing more comes; the sweep looks at nothing else.
+    until: Timestamp,
     connection: Option<Box<Connection>>,
 }
 
@@ -110,8 +112,8 @@ impl FlowTable {
         let found = self.index.find(hash, |i| slots[*i as usize].key == key).copied();
         let slot = match found {
             Some(slot) => {
-                let connection = self.slots[slot as usize].connection.as_deref();
-                match connection.and_then(|c| over(c, s, src)) {
+                let Slot { until, connection, .. } = &self.slots[slot as usize];
+                match connection.as_deref().and_then(|c| over(c, *until, s, src)) {
                     None => slot,
                     Some(why) => {
                         self.close(slot, why, ended);
@@ -121,7 +123,8 @@ impl FlowTable {
             }
             None => self.open(hash, key, from_low, s, src, dst, tunnelled, ended),
         };
-        if let Some(c) = &mut self.slots[slot as usize].connection {
+        let Slot { until, connection, .. } = &mut self.slots[slot as usize];
+        if let Some(c) = connection {
             if forks_in_wireshark(c, s, src) {
                 // the reset stays with its connection; only its number is passed over, for the streams after it
                 self.next_stream += 1;
@@ -129,6 +132,7 @@ impl FlowTable {
             }
             note_stream_bases(c, s, src);
             c.push(s, src, tcp, &mut self.room);
+            *until = end_of(c).0;
         }
         self.sweep(ended);
     }
@@ -160,7 +164,8 @@ impl FlowTable {
         self.index.clear();
         self.free.clear();
         for mut c in left {
-            c.ended = expired(&c, self.now).unwrap_or(Ended::CaptureEnd);
+            let (until, why) = end_of(&c);
+            c.ended = if self.now > until { why } else { Ended::CaptureEnd };
             ended(finished(c));
         }
     }
@@ -201,7 +206,7 @@ impl FlowTable {
         let mut connection = Connection::new(stream, s, src, dst, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
-        let slot = Slot { hash, key, connection };
+        let slot = Slot { hash, key, until: Timestamp::from_ns(i64::MAX), connection };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -217,6 +222,7 @@ impl FlowTable {
     fn close(&mut self, at: u32, why: Ended, ended: &mut impl FnMut(Connection)) {
         let slot = &mut self.slots[at as usize];
         let Some(mut connection) = slot.connection.take() else { return };
+        slot.until = Timestamp::from_ns(i64::MAX);
         if let Ok(entry) = self.index.find_entry(slot.hash, |i| *i == at) {
             entry.remove();
         }
@@ -242,8 +248,11 @@ impl FlowTable {
                 return;
             }
             self.hand = (self.hand + 1) % self.slots.len();
-            let over = self.slots[self.hand].connection.as_deref().and_then(|c| expired(c, self.now));
-            if let Some(why) = over {
+            let slot = &self.slots[self.hand];
+            if self.now > slot.until
+                && let Some(c) = &slot.connection
+            {
+                let why = end_of(c).1;
                 self.close(u32::try_from(self.hand).unwrap_or(u32::MAX), why, ended);
             }
         }
@@ -271,24 +280,24 @@ fn finished(mut c: Box<Connection>) -> Connection {
     *c
 }
 
-/// Whether a connection has been silent for longer than its state allows.
-fn expired(c: &Connection, now: Timestamp) -> Option<Ended> {
-    let silent = now.since(c.last);
-    if c.is_closed() {
-        (silent > LINGER).then_some(Ended::Closed)
+/// The last moment that belongs to a connection if it stays silent, as its state is now, and why it is over after that.
+fn end_of(c: &Connection) -> (Timestamp, Ended) {
+    let (silence, why) = if c.is_closed() {
+        (LINGER, Ended::Closed)
     } else if c.halves.to_client.packets == 0 || c.halves.to_server.packets == 0 && !c.handshake_seen() {
-        (silent > if c.packets() <= 10 { UNANSWERED } else { IDLE }).then_some(Ended::Idle)
+        (if c.packets() <= 10 { UNANSWERED } else { IDLE }, Ended::Idle)
     } else {
-        (silent > IDLE).then_some(Ended::Idle)
-    }
+        (IDLE, Ended::Idle)
+    };
+    (c.last + silence, why)
 }
 
-/// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
-fn over(c: &Connection, s: &Segment, src: Endpoint) -> Option<Ended> {
+/// Whether a segment belongs to a new connection between the same ends, and why the old one, which stays until `until`, is over.
+fn over(c: &Connection, until: Timestamp, s: &Segment, src: Endpoint) -> Option<Ended> {
     if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
         return Some(Ended::Reused);
     }
-    expired(c, s.at)
+    (s.at > until).then(|| end_of(c).1)
 }
 
 /// A SYN without ACK or RST whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
