@@ -1,35 +1,68 @@
 //! Capture time: nanoseconds since the Unix epoch, as the capture says it, never a clock's.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 
-/// A moment of capture time, in nanoseconds since the Unix epoch (1970-01-01 UTC).
+/// Nanoseconds, with one value of the 2⁶⁴ left free, so that an optional time takes no more room than a time: connections
+/// have dozens. Stored with the sign turned round, which keeps the order; `i64::MIN` becomes the number after it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Ns(NonZeroU64);
+
+const SIGN: u64 = 1 << 63;
+
+impl Ns {
+    const fn new(ns: i64) -> Self {
+        match NonZeroU64::new(ns.cast_unsigned() ^ SIGN) {
+            Some(stored) => Self(stored),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
+
+    const fn get(self) -> i64 {
+        (self.0.get() ^ SIGN).cast_signed()
+    }
+}
+
+impl Default for Ns {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl fmt::Debug for Ns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+/// A moment of capture time, in nanoseconds since the Unix epoch (1970-01-01 UTC), after the first there is (`i64::MIN`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+pub struct Timestamp(Ns);
 
 impl Timestamp {
     /// The moment that lies `ns` nanoseconds after the Unix epoch.
     pub const fn from_ns(ns: i64) -> Self {
-        Self(ns)
+        Self(Ns::new(ns))
     }
 
     /// Nanoseconds since the Unix epoch.
     pub const fn ns(self) -> i64 {
-        self.0
+        self.0.get()
     }
 
     /// The span from `earlier` to this moment; negative where the capture's clock went back.
     pub const fn since(self, earlier: Self) -> Span {
-        Span(self.0.saturating_sub(earlier.0))
+        Span::from_ns(self.ns().saturating_sub(earlier.ns()))
     }
 }
 
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with microseconds; the bare number of nanoseconds where no calendar reaches.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.ns())) {
             Ok(t) => write!(f, "{t:.6}"),
-            Err(_) => write!(f, "{} ns", self.0),
+            Err(_) => write!(f, "{} ns", self.ns()),
         }
     }
 }
@@ -38,7 +71,7 @@ impl Add<Span> for Timestamp {
     type Output = Self;
 
     fn add(self, span: Span) -> Self {
-        Self(self.0.saturating_add(span.0))
+        Self::from_ns(self.ns().saturating_add(span.ns()))
     }
 }
 
@@ -52,36 +85,36 @@ impl Sub for Timestamp {
 
 /// A signed length of capture time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span(i64);
+pub struct Span(Ns);
 
 impl Span {
     /// No time at all.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self::from_ns(0);
 
     /// A span of `ns` nanoseconds.
     pub const fn from_ns(ns: i64) -> Self {
-        Self(ns)
+        Self(Ns::new(ns))
     }
 
     /// A span of `ms` milliseconds.
     pub const fn from_ms(ms: i64) -> Self {
-        Self(ms.saturating_mul(1_000_000))
+        Self::from_ns(ms.saturating_mul(1_000_000))
     }
 
     /// A span of `s` seconds.
     pub const fn from_secs(s: i64) -> Self {
-        Self(s.saturating_mul(1_000_000_000))
+        Self::from_ns(s.saturating_mul(1_000_000_000))
     }
 
     /// Whole nanoseconds.
     pub const fn ns(self) -> i64 {
-        self.0
+        self.0.get()
     }
 
     /// Seconds, as a float for rates and words.
     #[allow(clippy::cast_precision_loss)] // a rate needs no more than 52 bits
     pub fn secs_f64(self) -> f64 {
-        self.0 as f64 / 1e9
+        self.ns() as f64 / 1e9
     }
 
     /// Whether this span is shorter than `fraction` of another; no length overflows.
@@ -91,7 +124,7 @@ impl Span {
 
     /// The same span without its sign.
     pub const fn abs(self) -> Self {
-        Self(self.0.saturating_abs())
+        Self::from_ns(self.ns().saturating_abs())
     }
 }
 
@@ -104,7 +137,7 @@ impl fmt::Display for Span {
             x if x >= 1.0 => (s, "s"),
             x if x >= 1e-3 => (s * 1e3, "ms"),
             x if x >= 1e-6 => (s * 1e6, "µs"),
-            _ => return write!(f, "{} ns", self.0),
+            _ => return write!(f, "{} ns", self.ns()),
         };
         let digits = if value.abs() >= 100.0 {
             0
@@ -144,6 +177,8 @@ mod tests {
             Span::from_ns(4).is_under(0.5, Span::from_ns(9))
                 && !Span::from_ns(i64::MAX).is_under(0.5, Span::from_ns(i64::MAX))
         );
-        assert_eq!((Timestamp::from_ns(i64::MIN) - a).ns(), i64::MIN);
+        assert_eq!((Timestamp::from_ns(i64::MIN) - a).ns(), i64::MIN + 1);
+        assert_eq!(size_of::<Option<Timestamp>>(), 8);
+        assert!(Timestamp::from_ns(-1) < Timestamp::from_ns(0) && Timestamp::from_ns(0) < Timestamp::from_ns(1));
     }
 }

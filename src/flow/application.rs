@@ -3,21 +3,11 @@
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Timestamp};
 use crate::wire::http::{self, HeadScan};
-use crate::wire::tls::{self, ClientHello, RecordEvent, RecordWalker, Scan};
+use crate::wire::tls::{self, RecordEvent, RecordWalker, Scan, Transport};
 
+use super::hello::Hello;
 use super::progress::Moment;
 use super::{Kind, Segment};
-
-/// A ClientHello in its connection.
-#[derive(Clone, Debug)]
-pub struct Hello {
-    /// What it says.
-    pub hello: ClientHello,
-    /// The frame that completed it, or the last that added to it.
-    pub frame: u64,
-    /// When that frame was captured.
-    pub at: Timestamp,
-}
 
 /// Alerts and records of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,12 +73,11 @@ impl Application {
 
     /// The name that the client asked for: SNI or `Host`, in lower case.
     pub fn name(&self) -> Option<&str> {
-        let name = match &self.words {
-            Words::Tls(h) => h.hello.server_name.as_ref()?,
-            Words::Http(r) => r.host.as_ref()?,
-            _ => return None,
-        };
-        Some(&name.folded)
+        match &self.words {
+            Words::Tls(h) => h.name.as_deref(),
+            Words::Http(r) => r.host.as_ref().map(|n| &n.folded[..]),
+            _ => None,
+        }
     }
 
     /// Whether the client's first words are not complete yet.
@@ -101,9 +90,9 @@ impl Application {
     /// Either direction may turn out to be the client's while roles are guessed.
     pub(super) fn read(&mut self, direction: Direction, head: &[u8], s: &Segment) -> Option<Kind> {
         match self.words {
-            Words::Tls(ref mut hello) if !hello.hello.complete && direction == Direction::ToServer => {
+            Words::Tls(ref mut hello) if !hello.complete && direction == Direction::ToServer => {
                 if let Scan::Complete(whole) = tls::client_hello(head) {
-                    **hello = Hello { hello: whole, frame: s.frame, at: s.at };
+                    **hello = Hello::new(&whole, Transport::Tcp, s.frame, s.at);
                 }
                 return None;
             }
@@ -115,7 +104,7 @@ impl Application {
             Scan::Complete(hello) => {
                 self.walkers = PerDirection::default();
                 self.follow(direction, head, s);
-                self.words = Words::Tls(Box::new(Hello { hello, frame: s.frame, at: s.at }));
+                self.words = Words::Tls(Box::new(Hello::new(&hello, Transport::Tcp, s.frame, s.at)));
                 Some(Kind::ClientHello)
             }
             Scan::Incomplete { need, .. } => {
@@ -142,6 +131,15 @@ impl Application {
                 }
                 None
             }
+        }
+    }
+
+    /// Whether the head of a stream may still tell what the words are.
+    pub(super) fn is_open(&self) -> bool {
+        match &self.words {
+            Words::Open { .. } => true,
+            Words::Tls(hello) => !hello.complete,
+            Words::Http(_) | Words::Unread | Words::Other => false,
         }
     }
 
@@ -194,7 +192,7 @@ impl Application {
         }
         let (frame, at) = last.map_or((0, Timestamp::default()), |s| (s.frame, s.at));
         if let Some(hello) = tls::client_hello(client_head).into_seen() {
-            self.words = Words::Tls(Box::new(Hello { hello, frame, at }));
+            self.words = Words::Tls(Box::new(Hello::new(&hello, Transport::Tcp, frame, at)));
         } else if let Some(request) = http::request(client_head).into_seen() {
             self.words = Words::Http(Box::new(request));
         }

@@ -7,6 +7,7 @@ use crate::wire::tcp::{Flags, Tcp};
 use super::application::Application;
 use super::bulk;
 use super::exchange::{Did, Exchange};
+use super::flight::Flight;
 use super::foreign::{self, Contradiction, Foreign, Seen};
 use super::half::{Arrival, Half};
 use super::head;
@@ -119,6 +120,8 @@ pub struct Connection {
     pub opening: PerDirection<Vec<Opening>>,
     /// What the ends talk: the ClientHello or the HTTP request.
     pub application: Application,
+    /// What the server's first flight says, once nothing more is read of it.
+    pub flight: Option<Flight>,
     /// How it moves and stops.
     pub progress: Progress,
     /// Its first exchange, timed.
@@ -143,7 +146,13 @@ pub struct Connection {
     established: Option<Timestamp>,
     last_brief: PerDirection<Option<Brief>>,
     previous: Option<Brief>,
+    /// When the last byte came that a head keeps; `None` while there is none, and when they are given up.
+    heads_grew: Option<Timestamp>,
 }
+
+/// How long the heads of streams are compared with what comes, after the last byte of theirs: what an answer was forged for
+/// comes a round trip later, or when it is sent again, which is three times within 7 s of a first time-out of 1 s (RFC 6298).
+const HEADS_KEPT: Span = Span::from_secs(10);
 
 impl Connection {
     /// A connection whose first packet is `s`, from `src` to `dst`.
@@ -169,6 +178,7 @@ impl Connection {
             resets_not_kept: 0,
             opening: PerDirection::default(),
             application: Application::default(),
+            flight: None,
             progress: Progress::default(),
             exchange: Exchange::default(),
             refusals: Refusals::default(),
@@ -182,6 +192,7 @@ impl Connection {
             established: None,
             last_brief: PerDirection::default(),
             previous: None,
+            heads_grew: None,
         }
     }
 
@@ -225,8 +236,16 @@ impl Connection {
         }
     }
 
-    /// Takes one segment; `room` is what is left for the series of all connections.
-    pub(super) fn push(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>, room: &mut usize) {
+    /// Takes one segment; `now` is the latest time in the capture, `room` what is left for the series of all connections.
+    pub(super) fn push(
+        &mut self,
+        s: &Segment,
+        src: Endpoint,
+        tcp: &Tcp<'_>,
+        now: Timestamp,
+        room: &mut usize,
+    ) {
+        self.give_up_heads(now);
         let direction = self.direction(src);
         self.last = self.last.max(s.at);
         self.last_frame = s.frame;
@@ -236,7 +255,8 @@ impl Connection {
         }
         self.note_history(s, direction);
         self.halves[direction].packets += 1;
-        if self.opening[direction].len() < OPENING_PACKETS {
+        let may_be_client = direction == Direction::ToServer || self.roles == Roles::Guessed;
+        if may_be_client && self.opening[direction].len() < OPENING_PACKETS {
             let Segment { at, flags, len, .. } = *s;
             self.opening[direction].push(Opening { at, flags, len, ack: s.ack.0, seq: s.seq.0 });
         }
@@ -258,6 +278,9 @@ impl Connection {
     fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
         let brief = Brief::new(s, Kind::Rst, direction);
         if self.resets.len() < MAX_RESETS {
+            if self.resets.is_empty() {
+                self.resets.reserve_exact(1); // most have one, and they are large
+            }
             self.resets.push(Reset::new(
                 *s,
                 direction,
@@ -288,7 +311,7 @@ impl Connection {
             receiver.acknowledged(s, tcp, &mut sender.rtt);
             sender.note_ack(s.ack);
             sender.duplicate_acks +=
-                u64::from(repeats && receiver.next > receiver.acked && receiver.acked == acked);
+                u32::from(repeats && receiver.next > receiver.acked && receiver.acked == acked);
         }
         // to both ends and back, as far as it is known
         let rtt = match (sender.rtt.shortest(), receiver.rtt.shortest()) {
@@ -381,9 +404,10 @@ impl Connection {
         let limit = if self.application.wants_more(direction) { head::HELLO_LIMIT } else { head::KEPT };
         let offset = usize::try_from(at).ok().filter(|o| *o < limit)?;
         half.head.insert(offset, tcp.payload, s.frame, limit);
+        self.heads_grew = Some(s.at);
         let kind = self.application.read(direction, half.head.contiguous(), s);
         if kind.is_some() {
-            half.head.shrink();
+            self.halves[direction].head.shrink();
             if self.roles == Roles::Guessed {
                 self.roles = Roles::Request;
                 if direction == Direction::ToClient {
@@ -392,6 +416,32 @@ impl Connection {
             }
         }
         kind
+    }
+
+    /// Until when the heads of its streams are wanted, if they are there.
+    pub(super) fn heads_until(&self) -> Option<Timestamp> {
+        Some(self.heads_grew? + HEADS_KEPT)
+    }
+
+    /// Gives up the heads of its streams if it is time, and they have nothing more to tell.
+    pub(super) fn give_up_heads(&mut self, now: Timestamp) {
+        if self.heads_until().is_some_and(|until| now > until) && !self.application.is_open() {
+            self.read_heads();
+            self.halves.to_server.head.give_up();
+            self.halves.to_client.head.give_up();
+            self.heads_grew = None;
+        }
+    }
+
+    /// Reads what the heads of its streams can tell when no more will come.
+    pub(super) fn read_heads(&mut self) {
+        let client = &self.halves.to_server;
+        self.application.finish(client.head.contiguous(), client.last.as_ref());
+        if let Some(hello) = self.application.hello()
+            && self.flight.is_none()
+        {
+            self.flight = Some(Flight::read(hello, self.halves.to_client.head.contiguous()));
+        }
     }
 
     /// Turns client and server round: a request came from what was taken for the server.

@@ -125,21 +125,21 @@ pub struct Half {
     pub data_span: Option<(Timestamp, Timestamp)>,
     /// Segments (payload, SYN or FIN) that had been seen before, wholly or in part, or that filled a hole too late to
     /// be reordering.
-    pub retransmitted: u64,
+    pub retransmitted: u32,
     /// Segments that filled a hole soon enough to be reordering.
-    pub out_of_order: u64,
+    pub out_of_order: u32,
     /// Retransmissions that the receiver reported as needless (DSACK, RFC 2883).
-    pub spurious: u64,
+    pub spurious: u32,
     /// Pure ACKs that repeat the last one while data is outstanding.
-    pub duplicate_acks: u64,
+    pub duplicate_acks: u32,
     /// Segments that advertise a window of zero.
-    pub zero_window: u64,
+    pub zero_window: u32,
     /// Keep-alive probes (RFC 9293 §3.8.4).
-    pub keep_alive: u64,
+    pub keep_alive: u32,
     /// Segments that a capture point saw twice within a millisecond; counted nowhere else.
-    pub duplicates: u64,
+    pub duplicates: u32,
     /// Segments whose checksum is wrong, of those that were checked.
-    pub bad_checksums: u64,
+    pub bad_checksums: u32,
     /// Payload bytes that the other side acknowledged and the capture does not have.
     pub missed_bytes: u64,
     /// The most bytes in flight at one time.
@@ -262,7 +262,7 @@ impl Half {
             if s.flags.has(Flags::SYN) { 0 } else { self.syn.and_then(|o| o.window_scale).unwrap_or(0) };
         self.window = u32::from(s.window) << shift;
         if s.window == 0 && !s.flags.any(Flags(Flags::SYN.0 | Flags::FIN.0)) {
-            self.zero_window += 1;
+            self.zero_window = self.zero_window.saturating_add(1);
         }
         if s.flags.has(Flags::FIN) && self.fin.is_none() {
             self.fin = Some((s.frame, s.at));
@@ -285,7 +285,7 @@ impl Half {
         let end = start + seq_len;
         let handshake = s.flags.any(Flags(Flags::SYN.0 | Flags::FIN.0));
         if s.len <= 1 && !handshake && start == self.next - 1 && start >= 1 {
-            self.keep_alive += 1; // its byte, if any, is one that was sent before
+            self.keep_alive = self.keep_alive.saturating_add(1); // its byte, if any, is one that was sent before
             return Arrival::Nothing;
         }
         if seq_len == 0 {
@@ -327,10 +327,10 @@ impl Half {
             self.timing = None;
         }
         if filled == seq_len && soon {
-            self.out_of_order += 1;
+            self.out_of_order = self.out_of_order.saturating_add(1);
             Arrival::OutOfOrder
         } else {
-            self.retransmitted += 1;
+            self.retransmitted = self.retransmitted.saturating_add(1);
             Arrival::Retransmission
         }
     }
@@ -440,7 +440,7 @@ impl Half {
             let Some((left, right)) = blocks.next() else { continue };
             let below = right.distance(ack) >= 0;
             let inside = blocks.next().is_some_and(|(l, r)| l.distance(left) >= 0 && right.distance(r) >= 0);
-            self.spurious += u64::from(below || inside);
+            self.spurious = self.spurious.saturating_add(u32::from(below || inside));
         }
     }
 

@@ -36,27 +36,47 @@ pub struct Conflict {
 /// A stored piece: where it lies, and which frame brought it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     frame: u64,
 }
 
 impl Piece {
+    fn new(start: usize, end: usize, frame: u64) -> Self {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX); // limits are far below 2³²
+        Self { start: place(start), end: place(end), frame }
+    }
+
+    const fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    const fn end(&self) -> usize {
+        self.end as usize
+    }
+
     const fn len(&self) -> usize {
-        self.end - self.start
+        self.end() - self.start()
     }
 }
 
 /// The head of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamHead {
+    stored: Option<Box<Stored>>,
+    /// Where the two copies of a byte differed.
+    pub conflicts: Vec<Conflict>,
+    /// How many contiguous bytes there were when they were given up; more are not taken then.
+    given_up: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stored {
     /// The bytes of all pieces one behind the other, holes left out: two small segments far apart must not cost what
     /// lies between them.
     bytes: Vec<u8>,
     /// What is stored: sorted, disjoint; their lengths add up to that of `bytes`.
     pieces: Vec<Piece>,
-    /// Where the two copies of a byte differed.
-    pub conflicts: Vec<Conflict>,
 }
 
 impl StreamHead {
@@ -64,52 +84,92 @@ impl StreamHead {
     pub fn insert(&mut self, offset: usize, data: &[u8], frame: u64, limit: usize) {
         let room = limit.saturating_sub(offset);
         let data = &data[..data.len().min(room)];
-        if data.is_empty() {
+        if data.is_empty() || self.given_up.is_some() {
             return;
         }
+        let stored = self.stored.get_or_insert_default();
+        stored.compare(offset, data, frame, &mut self.conflicts);
+        stored.insert(offset, data, frame);
+    }
+
+    /// The bytes from the start of the stream up to the first hole.
+    pub fn contiguous(&self) -> &[u8] {
+        self.stored.as_ref().map_or(&[], |s| s.contiguous())
+    }
+
+    /// How many those are, or were.
+    pub fn contiguous_len(&self) -> usize {
+        self.given_up.map_or_else(|| self.contiguous().len(), |n| n as usize)
+    }
+
+    /// Gives back the memory of all that lies past [`KEPT`].
+    pub fn shrink(&mut self) {
+        if let Some(stored) = &mut self.stored {
+            stored.shrink();
+        }
+    }
+
+    /// Gives back all of the bytes; what they contradicted stays.
+    pub(super) fn give_up(&mut self) {
+        let len = self.contiguous_len();
+        self.given_up = Some(u32::try_from(len).unwrap_or(u32::MAX));
+        self.stored = None;
+    }
+}
+
+impl Stored {
+    /// Fills the holes between the stored pieces that the new data covers.
+    fn insert(&mut self, offset: usize, data: &[u8], frame: u64) {
         let end = offset + data.len();
-        self.compare(offset, data, frame);
-        // fill the holes between the stored pieces that the new data covers
         let mut at = offset;
-        let mut i = self.pieces.partition_point(|p| p.end <= offset);
+        let mut i = self.pieces.partition_point(|p| p.end() <= offset);
         let mut place: usize = self.pieces[..i].iter().map(Piece::len).sum();
         while at < end {
             let next = self.pieces.get(i).copied();
-            let stop = next.map_or(end, |p| p.start.min(end));
+            let stop = next.map_or(end, |p| p.start().min(end));
             if at < stop {
                 if self.pieces.len() >= MAX_PIECES {
                     return;
                 }
+                self.make_room(stop - at);
                 self.bytes.splice(place..place, data[at - offset..stop - offset].iter().copied());
-                self.pieces.insert(i, Piece { start: at, end: stop, frame });
+                self.pieces.insert(i, Piece::new(at, stop, frame));
                 place += stop - at;
                 i += 1;
             }
             let Some(piece) = next else { break };
-            at = piece.end;
+            at = piece.end();
             place += piece.len();
             i += 1;
         }
         self.join();
     }
 
+    /// Makes room for `more` bytes: no more than [`KEPT`] as long as that is enough.
+    fn make_room(&mut self, more: usize) {
+        let (len, has) = (self.bytes.len(), self.bytes.capacity());
+        if len + more > has && len + more <= KEPT {
+            self.bytes.reserve_exact(more.max((has * 2).min(KEPT) - len));
+        }
+    }
+
     /// Records where `data` differs from what is stored already.
-    fn compare(&mut self, offset: usize, data: &[u8], frame: u64) {
+    fn compare(&self, offset: usize, data: &[u8], frame: u64, conflicts: &mut Vec<Conflict>) {
         let end = offset + data.len();
         let mut place = 0;
         for piece in &self.pieces {
             let stored = &self.bytes[place..place + piece.len()];
             place += piece.len();
-            if piece.start >= end || piece.end <= offset {
+            if piece.start() >= end || piece.end() <= offset {
                 continue;
             }
-            let (from, to) = (piece.start.max(offset), piece.end.min(end));
-            let old = &stored[from - piece.start..to - piece.start];
+            let (from, to) = (piece.start().max(offset), piece.end().min(end));
+            let old = &stored[from - piece.start()..to - piece.start()];
             let new = &data[from - offset..to - offset];
             let Some(differs) = old.iter().zip(new).position(|(a, b)| a != b) else { continue };
-            if self.conflicts.len() < MAX_CONFLICTS {
+            if conflicts.len() < MAX_CONFLICTS {
                 let take = |b: &[u8]| b[differs..].iter().copied().take(CONFLICT_BYTES).collect();
-                self.conflicts.push(Conflict {
+                conflicts.push(Conflict {
                     offset: u32::try_from(from + differs).unwrap_or(u32::MAX),
                     first_frame: piece.frame,
                     last_frame: frame,
@@ -134,22 +194,20 @@ impl StreamHead {
         }
     }
 
-    /// The bytes from the start of the stream up to the first hole.
-    pub fn contiguous(&self) -> &[u8] {
+    fn contiguous(&self) -> &[u8] {
         let mut end = 0;
         for p in &self.pieces {
-            if p.start > end {
+            if p.start() > end {
                 break;
             }
-            end = p.end;
+            end = p.end();
         }
         &self.bytes[..end]
     }
 
-    /// Gives back the memory of all that lies past [`KEPT`].
-    pub fn shrink(&mut self) {
+    fn shrink(&mut self) {
         self.pieces.retain_mut(|p| {
-            p.end = p.end.min(KEPT);
+            p.end = p.end.min(KEPT as u32);
             p.start < p.end
         });
         self.bytes.truncate(self.pieces.iter().map(Piece::len).sum());
@@ -162,6 +220,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    fn stored(head: &StreamHead) -> &Stored {
+        head.stored.as_ref().unwrap()
+    }
+
+    #[test]
+    fn what_is_given_up_is_remembered_by_its_length_alone() {
+        let mut head = StreamHead::default();
+        head.insert(0, b"hello", 1, KEPT);
+        head.give_up();
+        head.insert(0, b"other", 2, KEPT);
+        assert_eq!((head.contiguous(), head.contiguous_len(), head.conflicts.len()), (&[][..], 5, 0));
+    }
 
     #[test]
     fn a_second_opinion_about_the_same_bytes_is_kept() {
@@ -181,7 +252,7 @@ mod tests {
         for i in 0..20_000 {
             head.insert(i * 2, &[1], i as u64, HELLO_LIMIT);
         }
-        assert!(head.pieces.len() <= MAX_PIECES && head.bytes.len() <= HELLO_LIMIT);
+        assert!(stored(&head).pieces.len() <= MAX_PIECES && stored(&head).bytes.len() <= HELLO_LIMIT);
     }
 
     #[test]
@@ -189,7 +260,7 @@ mod tests {
         let mut head = StreamHead::default();
         head.insert(HELLO_LIMIT - 9, &[1], 1, HELLO_LIMIT);
         head.insert(0, &[2], 2, HELLO_LIMIT);
-        assert!(head.bytes.capacity() <= 64, "{} bytes", head.bytes.capacity());
+        assert!(stored(&head).bytes.capacity() <= 64, "{} bytes", stored(&head).bytes.capacity());
         assert_eq!(head.contiguous(), [2]);
     }
 
@@ -211,7 +282,7 @@ mod tests {
             prop_assert_eq!(head.contiguous(), expected);
             prop_assert_eq!(!head.conflicts.is_empty(), conflict);
             head.shrink();
-            prop_assert!(head.bytes.len() <= KEPT);
+            prop_assert!(head.stored.as_ref().is_none_or(|s| s.bytes.len() <= KEPT));
             let expected: Vec<u8> = (0..KEPT).map_while(|i| truth.get(&i).copied()).collect();
             prop_assert_eq!(head.contiguous(), expected);
         }

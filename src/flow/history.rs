@@ -13,7 +13,9 @@ use crate::base::{Direction, SeqNum};
 pub struct History {
     text: String,
     once: [u8; 2],
-    last: [[Option<SeqNum>; 4]; 2],
+    /// Which of [`BY_SEQ`] were written, a bit each, and with which sequence number.
+    written: [u8; 2],
+    last: [[SeqNum; 4]; 2],
     counts: [[u32; 4]; 2],
 }
 
@@ -35,9 +37,11 @@ impl History {
             }
             self.once[d] |= 1 << i;
         } else if let Some(i) = place(BY_SEQ) {
-            if self.last[d][i].replace(seq) == Some(seq) {
+            let same = std::mem::replace(&mut self.last[d][i], seq) == seq;
+            if same && self.written[d] & 1 << i != 0 {
                 return;
             }
+            self.written[d] |= 1 << i;
         } else if let Some(i) = place(SCALED) {
             let n = &mut self.counts[d][i];
             *n = n.saturating_add(1);
@@ -61,6 +65,7 @@ impl History {
             .collect();
         self.text = if letters.is_some() { turned } else { format!("^{turned}") };
         self.once.swap(0, 1);
+        self.written.swap(0, 1);
         self.last.swap(0, 1);
         self.counts.swap(0, 1);
     }

@@ -12,6 +12,7 @@ use crate::wire::quic::{
 use crate::wire::tls::{self, ClientHello, Scan, Transport};
 
 use super::head::{HELLO_LIMIT, StreamHead};
+use super::hello::Hello;
 use super::udp::Datagram;
 
 /// The most Initials of one direction that are opened: a hello takes one to three, and the rest shows how often it was
@@ -23,33 +24,6 @@ const MAX_REFUSED: u32 = 16;
 
 /// How many times of a repeated hello are kept.
 pub const TIMES_KEPT: usize = 8;
-
-/// What a ClientHello says that is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hello {
-    /// Server name, in lower case.
-    pub name: Option<String>,
-    /// Whether that is the outer name of an Encrypted Client Hello.
-    pub ech: bool,
-    /// First ALPN protocol.
-    pub alpn: Option<String>,
-    /// JA3 hash; only of a complete hello.
-    pub ja3: Option<String>,
-    /// JA4 fingerprint; only of a complete hello.
-    pub ja4: Option<String>,
-    /// Highest TLS version offered.
-    pub version: u16,
-    /// Length of the message.
-    pub len: usize,
-    /// How many Initials brought it, repeated ones included.
-    pub packets: u32,
-    /// Whether all of it was seen.
-    pub complete: bool,
-    /// The frame that completed it, or the last that added to it.
-    pub frame: u64,
-    /// When that was captured.
-    pub at: Timestamp,
-}
 
 /// A `CONNECTION_CLOSE` in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +101,8 @@ pub struct Seen {
     pub version: Version,
     /// The hello, once it is read.
     pub hello: Option<Box<Hello>>,
+    /// How many Initials brought it, repeated ones included.
+    pub hello_packets: u32,
     /// The packets of each end.
     pub sent: PerDirection<Sent>,
     /// When the hello was sent, the first [`TIMES_KEPT`] times.
@@ -381,19 +357,8 @@ impl Quic {
     }
 
     fn keep(&mut self, hello: &ClientHello, at: Timestamp) {
-        self.seen.hello = Some(Box::new(Hello {
-            name: hello.server_name.as_ref().map(|n| n.folded.clone()),
-            ech: hello.ech.is_some(),
-            alpn: hello.alpn_text().next(),
-            ja3: tls::ja3(hello).map(|j| j.md5),
-            ja4: tls::ja4(hello, Transport::Quic),
-            version: hello.offered_version(),
-            len: hello.handshake_len,
-            packets: self.added,
-            complete: hello.complete,
-            frame: self.last_added,
-            at,
-        }));
+        self.seen.hello = Some(Box::new(Hello::new(hello, Transport::Quic, self.last_added, at)));
+        self.seen.hello_packets = self.added;
         self.head = StreamHead::default();
     }
 

@@ -7,48 +7,50 @@ use super::Segment;
 /// The TTL values of one sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TtlSeries {
-    /// The values seen and how often, in order of first sight; a fifth value takes the place of the rarest.
-    seen: [(u8, u32); 4],
+    /// The values seen, in order of first sight; a fifth value takes the place of the rarest.
+    seen: [u8; 4],
+    /// How often each was.
+    times: [u32; 4],
     len: u8,
 }
 
 impl TtlSeries {
     pub(super) fn push(&mut self, ttl: u8) {
         let len = usize::from(self.len);
-        if let Some((_, n)) = self.seen[..len].iter_mut().find(|(t, _)| *t == ttl) {
-            *n = n.saturating_add(1);
+        if let Some(i) = self.seen[..len].iter().position(|t| *t == ttl) {
+            self.times[i] = self.times[i].saturating_add(1);
         } else if len < self.seen.len() {
-            self.seen[len] = (ttl, 1);
+            (self.seen[len], self.times[len]) = (ttl, 1);
             self.len += 1;
-        } else if let Some(rarest) = self.seen.iter_mut().min_by_key(|(_, n)| *n) {
-            *rarest = (ttl, 1);
+        } else if let Some(rarest) = (0..len).min_by_key(|i| self.times[*i]) {
+            (self.seen[rarest], self.times[rarest]) = (ttl, 1);
         }
     }
 
     /// The values and their counts.
-    pub fn values(&self) -> &[(u8, u32)] {
-        &self.seen[..usize::from(self.len)]
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (u8, u32)> {
+        (0..usize::from(self.len)).map(|i| (self.seen[i], self.times[i]))
     }
 
     /// The most frequent value; the first seen of equals.
     pub fn usual(&self) -> Option<u8> {
-        let most = self.values().iter().map(|(_, n)| *n).max()?;
-        self.values().iter().find(|(_, n)| *n == most).map(|(t, _)| *t)
+        let most = self.values().map(|(_, n)| n).max()?;
+        self.values().find(|(_, n)| *n == most).map(|(t, _)| t)
     }
 
     /// How often `ttl` was seen.
     pub fn count(&self, ttl: u8) -> u32 {
-        self.values().iter().find(|(t, _)| *t == ttl).map_or(0, |(_, n)| *n)
+        self.values().find(|(t, _)| *t == ttl).map_or(0, |(_, n)| n)
     }
 
     /// How many packets were seen, as far as they are still remembered.
     pub fn total(&self) -> u32 {
-        self.values().iter().fold(0, |sum, (_, n)| sum.saturating_add(*n))
+        self.values().fold(0, |sum, (_, n)| sum.saturating_add(n))
     }
 
     /// The distance of `ttl` to the nearest value seen.
     pub fn distance(&self, ttl: u8) -> Option<u8> {
-        self.values().iter().map(|(t, _)| t.abs_diff(ttl)).min()
+        self.values().map(|(t, _)| t.abs_diff(ttl)).min()
     }
 }
 

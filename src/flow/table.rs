@@ -72,7 +72,7 @@ pub struct FlowTable {
 struct Slot {
     hash: u64,
     key: Key,
-    /// When it is over if nothing more comes; the sweep looks at nothing else.
+    /// When it is over, or something of it can be given up, if nothing more comes; the sweep looks at nothing else.
     until: Timestamp,
     connection: Option<Box<Connection>>,
 }
@@ -112,8 +112,8 @@ impl FlowTable {
         let found = self.index.find(hash, |i| slots[*i as usize].key == key).copied();
         let slot = match found {
             Some(slot) => {
-                let Slot { until, connection, .. } = &self.slots[slot as usize];
-                match connection.as_deref().and_then(|c| over(c, *until, s, src)) {
+                let connection = self.slots[slot as usize].connection.as_deref();
+                match connection.and_then(|c| over(c, s, src)) {
                     None => slot,
                     Some(why) => {
                         self.close(slot, why, ended);
@@ -131,8 +131,8 @@ impl FlowTable {
                 c.stream_bases = PerDirection::default();
             }
             note_stream_bases(c, s, src);
-            c.push(s, src, tcp, &mut self.room);
-            *until = end_of(c).0;
+            c.push(s, src, tcp, self.now, &mut self.room);
+            *until = end_of(c).0.min(c.heads_until().unwrap_or(end_of(c).0));
         }
         self.sweep(ended);
     }
@@ -164,8 +164,8 @@ impl FlowTable {
         self.index.clear();
         self.free.clear();
         for mut c in left {
-            let (until, why) = end_of(&c);
-            c.ended = if self.now > until { why } else { Ended::CaptureEnd };
+            let (end, why) = end_of(&c);
+            c.ended = if self.now > end { why } else { Ended::CaptureEnd };
             ended(finished(c));
         }
     }
@@ -248,12 +248,17 @@ impl FlowTable {
                 return;
             }
             self.hand = (self.hand + 1) % self.slots.len();
-            let slot = &self.slots[self.hand];
+            let slot = &mut self.slots[self.hand];
             if self.now > slot.until
-                && let Some(c) = &slot.connection
+                && let Some(c) = &mut slot.connection
             {
-                let why = end_of(c).1;
-                self.close(u32::try_from(self.hand).unwrap_or(u32::MAX), why, ended);
+                let (end, why) = end_of(c);
+                if self.now > end {
+                    self.close(u32::try_from(self.hand).unwrap_or(u32::MAX), why, ended);
+                } else {
+                    c.give_up_heads(self.now);
+                    slot.until = end;
+                }
             }
         }
     }
@@ -275,8 +280,7 @@ impl FlowTable {
 }
 
 fn finished(mut c: Box<Connection>) -> Connection {
-    let client = &c.halves.to_server;
-    c.application.finish(client.head.contiguous(), client.last.as_ref());
+    c.read_heads();
     *c
 }
 
@@ -292,12 +296,13 @@ fn end_of(c: &Connection) -> (Timestamp, Ended) {
     (c.last + silence, why)
 }
 
-/// Whether a segment belongs to a new connection between the same ends, and why the old one, which stays until `until`, is over.
-fn over(c: &Connection, until: Timestamp, s: &Segment, src: Endpoint) -> Option<Ended> {
+/// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
+fn over(c: &Connection, s: &Segment, src: Endpoint) -> Option<Ended> {
     if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
         return Some(Ended::Reused);
     }
-    (s.at > until).then(|| end_of(c).1)
+    let (end, why) = end_of(c);
+    (s.at > end).then_some(why)
 }
 
 /// A SYN without ACK or RST whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new

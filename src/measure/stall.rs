@@ -131,6 +131,6 @@ pub fn stall(c: &Connection, seen_until: Timestamp, rtt: Option<Span>) -> Option
 /// Whether the capture has all that came of the hello, and that is not all of it: the rest was lost before.
 fn half_a_hello(c: &Connection) -> bool {
     let client = &c.halves.to_server;
-    let whole = c.application.hello().is_none_or(|h| h.hello.complete);
-    !whole && u64::try_from(client.head.contiguous().len()).is_ok_and(|n| n == client.new_bytes)
+    let whole = c.application.hello().is_none_or(|h| h.complete);
+    !whole && u64::try_from(client.head.contiguous_len()).is_ok_and(|n| n == client.new_bytes)
 }

@@ -11,7 +11,8 @@ use crate::flow::foreign::Foreign;
 use crate::flow::progress::{Moment, Progress};
 use crate::flow::refusal::Refusal;
 use crate::flow::signature::Signature;
-use crate::flow::{Connection, Stage, community_id};
+use crate::flow::community_id::community_id;
+use crate::flow::{Connection, Stage};
 use crate::wire::ip::protocol;
 use crate::wire::tls;
 
@@ -25,17 +26,17 @@ pub struct Flow {
     /// Payload bytes without what was sent again.
     pub new_bytes: u64,
     /// Segments sent again.
-    pub retransmitted: u64,
+    pub retransmitted: u32,
     /// Segments that came out of order.
-    pub out_of_order: u64,
+    pub out_of_order: u32,
     /// Retransmissions that the receiver reported as needless.
-    pub spurious: u64,
+    pub spurious: u32,
     /// Segments with a window of zero.
-    pub zero_window: u64,
+    pub zero_window: u32,
     /// Pure ACKs that repeat the last.
-    pub duplicate_acks: u64,
+    pub duplicate_acks: u32,
     /// Keep-alive probes.
-    pub keep_alive: u64,
+    pub keep_alive: u32,
     /// Bytes acknowledged that the capture does not have.
     pub missed_bytes: u64,
     /// The most bytes in flight.
@@ -45,9 +46,9 @@ pub struct Flow {
     /// Goodput in bit/s.
     pub goodput_bps: Option<f64>,
     /// Copies of packets that the capture holds twice.
-    pub duplicates: u64,
+    pub duplicates: u32,
     /// Wrong checksums, of the segments checked.
-    pub bad_checksums: u64,
+    pub bad_checksums: u32,
     /// Resets in this direction.
     pub resets: u32,
     /// MSS offered.
@@ -86,17 +87,17 @@ pub struct Summary {
     /// The shortest round trip between the ends: the sum of the shortest to each.
     pub rtt_min: Option<Span>,
     /// Name asked for by SNI, in lower case.
-    pub sni: Option<String>,
+    pub sni: Option<Box<str>>,
     /// Whether that name is the outer one of an Encrypted Client Hello.
     pub ech: bool,
     /// Name asked for by HTTP `Host`, in lower case.
-    pub http_host: Option<String>,
+    pub http_host: Option<Box<str>>,
     /// First ALPN protocol offered.
-    pub alpn: Option<String>,
+    pub alpn: Option<Box<str>>,
     /// JA3 hash.
-    pub ja3: Option<String>,
+    pub ja3: Option<Box<str>>,
     /// JA4 fingerprint.
-    pub ja4: Option<String>,
+    pub ja4: Option<Box<str>>,
     /// Highest TLS version offered.
     pub tls_version: Option<u16>,
     /// The frame that completed the ClientHello.
@@ -106,21 +107,19 @@ pub struct Summary {
     /// Whether a certificate, or in TLS 1.3 the first encrypted record, was seen.
     pub certificate_flight: bool,
     /// For which name the server's certificate is, where that is in clear and not the one that was asked for: the first of several.
-    pub other_certificate: Option<String>,
+    pub other_certificate: Option<Box<str>>,
     /// First alert in clear, of the client and of the server.
     pub alerts: PerDirection<Option<tls::Alert>>,
     /// Whether each end said `close_notify`: in clear, or in a record of the size of an encrypted alert.
     pub close_notify: PerDirection<bool>,
     /// Zeek's letters.
-    pub history: String,
+    pub history: Box<str>,
     /// Zeek's connection state.
     pub conn_state: &'static str,
     /// How far it came.
     pub stage: Stage,
     /// Cloudflare's signature.
     pub signature: Option<Signature>,
-    /// The Community ID.
-    pub community_id: String,
     /// What does not look like the server's own, where there is such.
     pub foreign: Option<Box<Foreign>>,
     /// The first segment of each end whose record header was moved about.
@@ -149,7 +148,7 @@ impl Summary {
     /// Reduces a connection; `seen_until` is how far the capture reached when it was given up.
     pub fn new(c: &Connection, seen_until: Timestamp) -> Self {
         let hello = c.application.hello();
-        let flight = hello.map(|_| tls::server_flight(c.halves.to_client.head.contiguous()));
+        let flight = c.flight.as_ref();
         let flow = |d: Direction| flow(c, d);
         let flows =
             PerDirection { to_server: flow(Direction::ToServer), to_client: flow(Direction::ToClient) };
@@ -173,27 +172,26 @@ impl Summary {
             duration: c.last.since(c.started),
             flows,
             rtt_min,
-            sni: hello.and_then(|h| h.hello.server_name.as_ref()).map(|n| n.folded.clone()),
-            ech: hello.is_some_and(|h| h.hello.ech.is_some()),
-            http_host: c.application.request().and_then(|r| r.host.as_ref()).map(|n| n.folded.clone()),
-            alpn: hello.and_then(|h| h.hello.alpn_text().next()),
-            ja3: hello.and_then(|h| tls::ja3(&h.hello)).map(|j| j.md5),
-            ja4: hello.and_then(|h| tls::ja4(&h.hello, tls::Transport::Tcp)),
-            tls_version: hello.map(|h| h.hello.offered_version()),
+            sni: hello.and_then(|h| h.name.clone()),
+            ech: hello.is_some_and(|h| h.ech),
+            http_host: c.application.request().and_then(|r| r.host.as_ref()).map(|n| n.folded.as_str().into()),
+            alpn: hello.and_then(|h| h.alpn.clone()),
+            ja3: hello.and_then(|h| h.ja3.clone()),
+            ja4: hello.and_then(|h| h.ja4.clone()),
+            tls_version: hello.map(|h| h.version),
             hello_frame: hello.map(|h| h.frame),
-            server_hello: flight.as_ref().is_some_and(|f| f.server_hello.is_some()),
-            other_certificate: other_certificate(c, flight.as_ref().is_some_and(|f| f.certificate)),
-            certificate_flight: flight.as_ref().is_some_and(|f| f.certificate || f.encrypted),
+            server_hello: flight.is_some_and(|f| f.server_hello),
+            other_certificate: flight.and_then(|f| f.other_name.clone()),
+            certificate_flight: flight.is_some_and(|f| f.certificate),
             alerts,
             close_notify: PerDirection {
                 to_server: says_close_notify(c, Direction::ToServer),
                 to_client: says_close_notify(c, Direction::ToClient),
             },
-            history: c.history.as_str().to_owned(),
+            history: c.history.as_str().into(),
             conn_state: c.conn_state(),
             stage: c.stage(),
             signature: c.signature(seen_until),
-            community_id: community_id::community_id(c.client, c.server, protocol::TCP),
             foreign: c.foreign.clone(),
             swapped: PerDirection {
                 to_server: c.application.records.to_server.first_swapped,
@@ -218,18 +216,15 @@ impl Summary {
         self.sni.as_deref().or(self.http_host.as_deref())
     }
 
+    /// The Community ID.
+    pub fn community_id(&self) -> String {
+        community_id(self.client, self.server, protocol::TCP)
+    }
+
     /// Whether packets of both ends were captured.
     pub fn is_two_sided(&self) -> bool {
         self.flows.to_server.packets > 0 && self.flows.to_client.packets > 0
     }
-}
-
-/// The first name of a certificate that is not for the name that the client asked for.
-fn other_certificate(c: &Connection, in_clear: bool) -> Option<String> {
-    let asked = &c.application.hello()?.hello.server_name.as_ref()?.folded;
-    let names = in_clear.then(|| tls::certificate_names(c.halves.to_client.head.contiguous()))??;
-    let first = (*names.first()?).to_owned();
-    names.iter().all(|n| !tls::is_for(n, asked)).then_some(first)
 }
 
 fn says_close_notify(c: &Connection, d: Direction) -> bool {

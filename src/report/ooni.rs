@@ -140,7 +140,7 @@ pub fn write(captures: &[Capture], addresses: bool, out: &mut dyn Write) -> io::
 /// A connection of either transport, as far as a line needs it.
 struct Seen<'a> {
     client: Endpoint,
-    community_id: &'a str,
+    community_id: String,
     stream: Option<u64>,
     first_frame: u64,
     name: Option<&'a str>,
@@ -185,7 +185,7 @@ impl<'a> Seen<'a> {
         });
         Self {
             client: s.client,
-            community_id: &s.community_id,
+            community_id: s.community_id(),
             stream: Some(s.stream),
             first_frame: s.first_frame,
             name: s.name(),
@@ -225,7 +225,7 @@ impl<'a> Seen<'a> {
         };
         Self {
             client: q.client,
-            community_id: &q.community_id,
+            community_id: q.community_id.clone(),
             stream: None,
             first_frame: q.first_frame,
             name: q.name(),
@@ -266,7 +266,7 @@ impl<'a> Seen<'a> {
             notes.insert("pinchpoint_tls_version_offered", format!("{version:#06x}"));
         }
         if addresses {
-            notes.insert("pinchpoint_community_id", self.community_id.to_owned());
+            notes.insert("pinchpoint_community_id", self.community_id.clone());
         }
         if !findings.is_empty() {
             notes.insert("pinchpoint_findings", listed(findings));

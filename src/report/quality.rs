@@ -151,7 +151,7 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         ));
     }
     let bad: u64 =
-        a.connections.iter().map(|c| c.flows.to_server.bad_checksums + c.flows.to_client.bad_checksums).sum();
+        a.connections.iter().map(|c| u64::from(c.flows.to_server.bad_checksums) + u64::from(c.flows.to_client.bad_checksums)).sum();
     if bad > 0 {
         limits(format!(
             "{} with a wrong checksum: on the sending host that is offload, elsewhere damage; none was left out",
@@ -159,7 +159,7 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
         ));
     }
     let duplicates: u64 =
-        a.connections.iter().map(|c| c.flows.to_server.duplicates + c.flows.to_client.duplicates).sum();
+        a.connections.iter().map(|c| u64::from(c.flows.to_server.duplicates) + u64::from(c.flows.to_client.duplicates)).sum();
     if duplicates > 0 {
         limits(format!("{} captured twice and counted once", count(duplicates, "segment")));
     }

@@ -305,7 +305,7 @@ impl<'a> Pairing<'a> {
     fn losses(&self) -> (u64, u64) {
         let flows =
             self.well.iter().chain(&self.controls).flat_map(|r| [r.s.flows.to_server, r.s.flows.to_client]);
-        flows.fold((0, 0), |(again, all), f| (again + f.retransmitted, all + f.packets))
+        flows.fold((0, 0), |(again, all), f| (again + u64::from(f.retransmitted), all + f.packets))
     }
 
     fn evidence(&self, bad: &[&Row<'_>]) -> Vec<Evidence> {

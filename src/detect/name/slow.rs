@@ -217,7 +217,7 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
     /// Packets that controls sent again, and all of theirs.
     fn losses(&self) -> (u64, u64) {
         let flows = self.controls.iter().flat_map(|t| [t.row.s.flows.to_server, t.row.s.flows.to_client]);
-        flows.fold((0, 0), |(again, all), f| (again + f.retransmitted, all + f.packets))
+        flows.fold((0, 0), |(again, all), f| (again + u64::from(f.retransmitted), all + f.packets))
     }
 
     fn evidence(&self, slow: &[&Row<'_>]) -> Vec<Evidence> {

@@ -483,7 +483,7 @@ fn header(case: &Case, r: &Reset, genuine: Option<&Reset>) -> Vec<Sign> {
     // one packet to compare with is less than two
     let faint = if known == 1 { 0.6 } else { 1.0 };
     if let (Some(usual), true) = (p.ttl.usual(), p.ttl.distance(s.ttl).is_some_and(|d| d >= 2)) {
-        let sign = if p.ttl.values().iter().any(|(t, _)| hops::same_distance(*t, s.ttl)) {
+        let sign = if p.ttl.values().any(|(t, _)| hops::same_distance(t, s.ttl)) {
             let claim = format!(
                 "TTL {} where the {sender} uses {usual}: another initial value at the same distance",
                 s.ttl
