@@ -21,7 +21,7 @@ use crate::flow::{Segment, Stage};
 use crate::measure::cap::{Transfer, Transfers};
 use crate::measure::datagrams::{Datagrams, Rows};
 use crate::measure::quic::Outcome;
-use crate::measure::{QuicSummary, Summary};
+use crate::measure::{QuicSummary, Summaries, Summary};
 use crate::wire::{Packet, Payload, Stop, decode, dns};
 
 /// What an analysis may use.
@@ -41,7 +41,7 @@ pub struct Analysis {
     /// What was counted.
     pub counts: Counts,
     /// The connections, in the order in which they began.
-    pub connections: Vec<Summary>,
+    pub connections: Summaries,
     /// The verdict on each, in the same order, and then on each QUIC connection.
     pub verdicts: Vec<(Verdict, Option<String>)>,
     /// The findings, worst first.
@@ -124,7 +124,7 @@ pub struct Analyzer {
 /// What is left of connections that are over.
 #[derive(Clone, Default)]
 struct Collected {
-    summaries: Vec<Summary>,
+    summaries: Summaries,
     cases: Vec<Case>,
     servers: Servers,
     transfers: Transfers,
@@ -138,7 +138,7 @@ impl Collected {
         self.packets_not_kept += unkept(Direction::ToServer) + unkept(Direction::ToClient);
         self.transfers.take(c, self.summaries.len());
         self.cases.extend(Case::new(c, self.summaries.len()));
-        self.summaries.push(Summary::new(c, seen_until));
+        self.summaries.push(Box::new(Summary::new(c, seen_until)));
     }
 
     /// Drops the rows that `drop` names, in the order in which they were taken.
@@ -292,7 +292,7 @@ impl Analyzer {
         let keys = solve_keys(&cases);
         let connections = in_order(summaries, &mut cases, &mut transfers);
         let udp = self.datagrams.finish();
-        let mut verdicts: Vec<_> = connections.iter().map(without_resets).collect();
+        let mut verdicts: Vec<_> = connections.iter().map(|s| without_resets(s)).collect();
         let mut findings = Vec::new();
         for case in &cases {
             judge(case, &servers, &keys, &mut verdicts, &mut findings);
@@ -337,8 +337,8 @@ impl Analyzer {
 }
 
 /// Sorts the rows by first frame where they lie, and points cases and transfers to their new places.
-fn in_order(mut summaries: Vec<Summary>, cases: &mut [Case], transfers: &mut [Transfer]) -> Vec<Summary> {
-    let key = |s: &Summary| (s.first_frame, s.stream);
+fn in_order(mut summaries: Summaries, cases: &mut [Case], transfers: &mut [Transfer]) -> Summaries {
+    let key = |s: &Box<Summary>| (s.first_frame, s.stream);
     let all = || cases.iter().map(|c| c.connection).chain(transfers.iter().map(|t| t.connection));
     let keys: Vec<(u64, u64)> = all().map(|place| key(&summaries[place])).collect();
     summaries.sort_unstable_by_key(key); // no two connections begin with one frame

@@ -65,13 +65,14 @@ pub enum Passing {
 pub struct Bulk {
     records: Vec<Record>,
     /// The first record that no acknowledgment has reached.
-    cursor: usize,
+    cursor: u32,
     /// Up to where acknowledgments are of no use as delays without SACK: what was in flight when something was sent again.
     recover: i64,
     /// Whether the other end sends SACK blocks.
     sacks: bool,
     /// Where DSACK reports what came twice, modulo 2³².
-    needless: Vec<u32>,
+    #[allow(clippy::box_collection)] // most directions have none
+    needless: Option<Box<Vec<u32>>>,
     /// Packets that were not kept.
     pub not_kept: u64,
 }
@@ -100,7 +101,7 @@ impl Bulk {
 
     /// Offsets, modulo 2³², at which the receiver said that something came twice.
     pub fn needless(&self) -> &[u32] {
-        &self.needless
+        self.needless.as_ref().map_or(&[], |n| n)
     }
 
     /// Takes a data segment; `room` is what is left for all connections.
@@ -154,15 +155,16 @@ impl Bulk {
         if let Some((left, right)) = block {
             self.sacks = true;
             if right <= ack {
-                if self.needless.len() < MAX_NEEDLESS {
-                    self.needless.push(left as u32);
+                let needless = self.needless.get_or_insert_default();
+                if needless.len() < MAX_NEEDLESS {
+                    needless.push(left as u32);
                 }
             } else if left < right {
                 (reach, from) = (right, left);
             }
         }
         let tells = self.sacks || ack > self.recover;
-        while let Some(r) = self.records.get_mut(self.cursor) {
+        while let Some(r) = self.records.get_mut(self.cursor as usize) {
             if r.kind == Passing::New {
                 let end = SeqNum(r.seq.wrapping_add(r.len));
                 if end.distance(SeqNum(reach as u32)) < 0 {

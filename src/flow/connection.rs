@@ -127,7 +127,7 @@ pub struct Connection {
     /// Its first exchange, timed.
     pub exchange: Exchange,
     /// ICMP errors about it.
-    pub refusals: Refusals,
+    pub refusals: Option<Box<Refusals>>,
     /// What does not look like the server's own, where there is such.
     pub foreign: Option<Box<Foreign>>,
     /// The first segment of the server with payload.
@@ -181,7 +181,7 @@ impl Connection {
             flight: None,
             progress: Progress::default(),
             exchange: Exchange::default(),
-            refusals: Refusals::default(),
+            refusals: None,
             foreign: None,
             first_answer: None,
             syn_ack: None,
@@ -194,6 +194,11 @@ impl Connection {
             previous: None,
             heads_grew: None,
         }
+    }
+
+    /// Whether these are its ends, in either order.
+    pub(super) fn is_between(&self, a: Endpoint, b: Endpoint) -> bool {
+        (self.client, self.server) == (a, b) || (self.client, self.server) == (b, a)
     }
 
     /// Which way a packet from `src` goes.
@@ -272,7 +277,7 @@ impl Connection {
     pub(super) fn quoted(&mut self, notice: Notice) {
         let direction = self.direction(notice.quoted.src);
         let offset = self.halves[direction].offset(notice.quoted.seq);
-        self.refusals.push(notice, direction, offset);
+        self.refusals.get_or_insert_default().push(notice, direction, offset);
     }
 
     fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
@@ -379,7 +384,7 @@ impl Connection {
             return;
         }
         let handshake = server.profile.handshake.map(|(ttl, _)| ttl);
-        let conflicts = &server.head.conflicts;
+        let conflicts = server.head.conflicts();
         let told = self.foreign.as_ref().map_or(0, |f| f.contents.len());
         if let Some(c) = conflicts.get(told).filter(|c| c.last_frame == s.frame) {
             let first = self.first_answer.filter(|f| f.frame == c.first_frame);
@@ -462,7 +467,9 @@ impl Connection {
         }
         self.application.flip();
         self.progress.flip();
-        self.refusals.flip();
+        if let Some(refusals) = &mut self.refusals {
+            refusals.flip();
+        }
         self.exchange = Exchange::default(); // it began before it was known who asks
         self.history.flip();
     }

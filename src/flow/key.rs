@@ -1,25 +1,49 @@
 //! The key of a connection: two endpoints in an order that does not depend on who speaks.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use crate::base::Endpoint;
 
 /// Two endpoints, the lower first, so that both directions of a connection have one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    low: (u128, u16),
-    high: (u128, u16),
+    low: u128,
+    high: u128,
+    /// The ports of both.
+    ports: u32,
 }
+
+/// What all IPv4-mapped addresses begin with (RFC 4291 §2.5.5.2).
+const MAPPED: u128 = 0xffff_0000_0000;
 
 impl Key {
     /// The key of a packet, and whether its source is the lower endpoint.
     pub fn new(src: Endpoint, dst: Endpoint) -> (Self, bool) {
-        let (s, d) = ((number(src.addr), src.port), (number(dst.addr), dst.port));
-        if s <= d { (Self { low: s, high: d }, true) } else { (Self { low: d, high: s }, false) }
+        let (s, d) = (number(src.addr), number(dst.addr));
+        let ports = |a: u16, b: u16| u32::from(a) << 16 | u32::from(b);
+        if (s, src.port) <= (d, dst.port) {
+            (Self { low: s, high: d, ports: ports(src.port, dst.port) }, true)
+        } else {
+            (Self { low: d, high: s, ports: ports(dst.port, src.port) }, false)
+        }
     }
 }
 
-/// An address as a number; IPv4 as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2).
+impl Hash for Key {
+    #[allow(clippy::cast_possible_truncation)] // the lower 32 bits are an IPv4 address
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.low >> 32 == MAPPED >> 32 && self.high >> 32 == MAPPED >> 32 {
+            state.write_u64(u64::from(self.low as u32) << 32 | u64::from(self.high as u32));
+        } else {
+            state.write_u128(self.low);
+            state.write_u128(self.high);
+        }
+        state.write_u32(self.ports);
+    }
+}
+
+/// An address as a number; IPv4 as IPv4-mapped IPv6.
 fn number(addr: IpAddr) -> u128 {
     match addr {
         IpAddr::V4(a) => a.to_ipv6_mapped().to_bits(),

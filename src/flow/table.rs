@@ -71,10 +71,15 @@ pub struct FlowTable {
 #[derive(Clone)]
 struct Slot {
     hash: u64,
-    key: Key,
     /// When it is over, or something of it can be given up, if nothing more comes; the sweep looks at nothing else.
     until: Timestamp,
     connection: Option<Box<Connection>>,
+}
+
+impl Slot {
+    fn is_of(&self, hash: u64, a: Endpoint, b: Endpoint) -> bool {
+        self.hash == hash && self.connection.as_ref().is_some_and(|c| c.is_between(a, b))
+    }
 }
 
 impl FlowTable {
@@ -109,7 +114,7 @@ impl FlowTable {
         let (key, from_low) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
-        let found = self.index.find(hash, |i| slots[*i as usize].key == key).copied();
+        let found = self.index.find(hash, |i| slots[*i as usize].is_of(hash, src, dst)).copied();
         let slot = match found {
             Some(slot) => {
                 let connection = self.slots[slot as usize].connection.as_deref();
@@ -117,11 +122,11 @@ impl FlowTable {
                     None => slot,
                     Some(why) => {
                         self.close(slot, why, ended);
-                        self.open(hash, key, from_low, s, src, dst, tunnelled, ended)
+                        self.open(hash, from_low, s, src, dst, tunnelled, ended)
                     }
                 }
             }
-            None => self.open(hash, key, from_low, s, src, dst, tunnelled, ended),
+            None => self.open(hash, from_low, s, src, dst, tunnelled, ended),
         };
         let Slot { until, connection, .. } = &mut self.slots[slot as usize];
         if let Some(c) = connection {
@@ -144,7 +149,7 @@ impl FlowTable {
         let (key, _) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
-        if let Some(slot) = self.index.find(hash, |i| slots[*i as usize].key == key).copied() {
+        if let Some(slot) = self.index.find(hash, |i| slots[*i as usize].is_of(hash, src, dst)).copied() {
             if let Some(c) = &mut self.slots[slot as usize].connection {
                 c.quoted(notice);
             }
@@ -184,7 +189,6 @@ impl FlowTable {
     fn open(
         &mut self,
         hash: u64,
-        key: Key,
         from_low: bool,
         s: &Segment,
         src: Endpoint,
@@ -206,7 +210,7 @@ impl FlowTable {
         let mut connection = Connection::new(stream, s, src, dst, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
-        let slot = Slot { hash, key, until: Timestamp::from_ns(i64::MAX), connection };
+        let slot = Slot { hash, until: Timestamp::from_ns(i64::MAX), connection };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -394,7 +398,8 @@ mod tests {
         }
         let mut kept = Vec::new();
         table.finish(&mut |c| {
-            kept.push((c.refusals.count, c.refusals.first.len(), c.refusals.first[0].direction));
+            let r = c.refusals.unwrap();
+            kept.push((r.count, r.first.len(), r.first[0].direction));
         });
         assert_eq!(kept, [(9, super::super::refusal::MOST_REFUSALS, Direction::ToServer)]);
     }

@@ -12,4 +12,4 @@ pub mod stall;
 pub mod summary;
 
 pub use quic::QuicSummary;
-pub use summary::Summary;
+pub use summary::{Summaries, Summary};

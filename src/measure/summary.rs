@@ -63,6 +63,10 @@ pub struct Flow {
     pub conflicts: u32,
 }
 
+/// Rows, each in a place of its own: they are sorted, and there may be millions.
+#[allow(clippy::vec_box)] // growing or sorting a list of a kilobyte each moves it all
+pub type Summaries = Vec<Box<Summary>>;
+
 /// A connection as a row.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -133,7 +137,7 @@ pub struct Summary {
     /// What sizes were set apart in it, if they were.
     pub sizes: Option<SizeSplit>,
     /// The ICMP error that says that it must not, or cannot, go on, where nothing came of it.
-    pub refused: Option<Refusal>,
+    pub refused: Option<Box<Refusal>>,
     /// Whether an ICMP error said that one of its packets was too big.
     pub too_big: bool,
     /// How it fell silent before its end, if it did.
@@ -203,8 +207,8 @@ impl Summary {
             progress: c.progress,
             exchange: c.exchange,
             sizes: split(c),
-            refused: refused(c),
-            too_big: c.refusals.too_big > 0,
+            refused: refused(c).map(Box::new),
+            too_big: c.refusals.as_ref().is_some_and(|r| r.too_big > 0),
             stall: stall(c, seen_until, rtt_min),
             ended: c.ended,
             tunnelled: c.tunnelled,
@@ -255,6 +259,6 @@ fn flow(c: &Connection, d: Direction) -> Flow {
         rtt_min: h.rtt.shortest(),
         rtt_handshake: h.rtt.handshake,
         ttl: h.profile.ttl.usual(),
-        conflicts: u32::try_from(h.head.conflicts.len()).unwrap_or(u32::MAX),
+        conflicts: u32::try_from(h.head.conflicts().len()).unwrap_or(u32::MAX),
     }
 }

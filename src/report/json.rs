@@ -323,9 +323,12 @@ fn json_info(c: &Capture) -> JsonInfo<'_> {
 
 fn list<T: Serialize>(out: &mut dyn Write, key: &str, items: impl Iterator<Item = T>) -> io::Result<()> {
     write!(out, ",\n\"{key}\":[")?;
+    let mut row = Vec::new(); // a row in one piece: it is written in hundreds
     for (n, item) in items.enumerate() {
-        out.write_all(if n == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &item)?;
+        row.clear();
+        row.extend_from_slice(if n == 0 { b"\n" } else { b",\n" });
+        serde_json::to_writer(&mut row, &item)?;
+        out.write_all(&row)?;
     }
     out.write_all(b"]")
 }
@@ -339,8 +342,9 @@ struct Line<'a, T> {
 }
 
 pub(super) fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Line { schema: SCHEMA, r#type: kind, item })?;
-    out.write_all(b"\n")
+    let mut row = serde_json::to_vec(&Line { schema: SCHEMA, r#type: kind, item })?;
+    row.push(b'\n');
+    out.write_all(&row)
 }
 
 fn tool() -> Tool {

@@ -13,7 +13,7 @@ use crate::measure::Summary;
 use servers::Servers;
 
 /// Looks at all connections of a capture.
-pub fn find(connections: &[Summary]) -> Vec<Finding> {
+pub fn find(connections: &[Box<Summary>]) -> Vec<Finding> {
     let servers = Servers::learn(connections);
     let answer = |n, c| forged::judge(n, c, &servers).or_else(|| certificate::judge(n, c));
     let forged = connections.iter().enumerate().filter_map(|(n, c)| answer(n, c));

@@ -27,7 +27,7 @@ pub(super) struct Habit {
 }
 
 impl Servers {
-    pub(super) fn learn(connections: &[Summary]) -> Self {
+    pub(super) fn learn(connections: &[Box<Summary>]) -> Self {
         let mut by_endpoint: BTreeMap<Endpoint, Habit> = BTreeMap::new();
         for c in connections.iter().filter(|c| c.foreign.is_some()) {
             if by_endpoint.len() < MOST {

@@ -44,7 +44,7 @@ pub struct Found {
 }
 
 /// Looks at the answers of a capture; connections of QUIC are numbered behind those of TCP.
-pub fn find(transactions: &[Transaction], connections: &[Summary], quic: &[QuicSummary]) -> Found {
+pub fn find(transactions: &[Transaction], connections: &[Box<Summary>], quic: &[QuicSummary]) -> Found {
     let names: Vec<String> = transactions.iter().map(Transaction::folded).collect();
     let mut by_name: BTreeMap<(&str, IpAddr, IpAddr), Vec<&Transaction>> = BTreeMap::new();
     for (t, name) in transactions.iter().zip(&names) {
@@ -76,7 +76,7 @@ struct Followed {
 }
 
 impl Followed {
-    fn new(connections: &[Summary], quic: &[QuicSummary]) -> Self {
+    fn new(connections: &[Box<Summary>], quic: &[QuicSummary]) -> Self {
         let mut by_ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let tcp = connections.iter().map(|c| (c.client, c.server, c.started));
         let ends = tcp.chain(quic.iter().map(|q| (q.client, q.server, q.started)));

@@ -33,7 +33,7 @@ type Key<'a> = (IpAddr, &'a str, Mechanism);
 /// Compares the names of a capture. `findings` are those about single connections; those of QUIC are numbered behind those of
 /// TCP.
 pub fn compare(
-    connections: &[Summary],
+    connections: &[Box<Summary>],
     quic: &[QuicSummary],
     findings: &[Finding],
     names: &Names,
@@ -209,7 +209,7 @@ impl<'a> Pairing<'a> {
         &self,
         bad: &[&Row<'_>],
         resets: &BTreeMap<usize, Vec<usize>>,
-        connections: &[Summary],
+        connections: &[Box<Summary>],
         out: &mut Compared,
     ) {
         let keyed_on = self.keyed_on(bad);
@@ -431,7 +431,7 @@ impl Row<'_> {
     /// The frame that a reader wants to see first: the hello, or what carried the request.
     fn deciding_frame(&self) -> u64 {
         let shown = match self.fate {
-            Fate::Bad(Mechanism::Icmp) => self.s.refused.map(|r| r.notice.frame),
+            Fate::Bad(Mechanism::Icmp) => self.s.refused.as_ref().map(|r| r.notice.frame),
             Fate::Bad(Mechanism::SizeKeyed) => self.s.sizes.map(|s| s.frame),
             _ => None,
         };

@@ -42,7 +42,7 @@ pub(super) struct Tries {
 }
 
 /// All tries of a capture; `about` are the findings on each connection.
-pub(super) fn tries(connections: &[Summary], about: &BTreeMap<usize, Vec<&Finding>>) -> Tries {
+pub(super) fn tries(connections: &[Box<Summary>], about: &BTreeMap<usize, Vec<&Finding>>) -> Tries {
     let mut all = Tries::default();
     for (n, s) in connections.iter().enumerate() {
         let about = about.get(&n).map_or(&[][..], Vec::as_slice);

@@ -26,7 +26,7 @@ use super::context::Case;
 type Pair = (std::net::IpAddr, crate::base::Endpoint);
 
 /// Findings for the cases that no other rule explains. `verdicts` are those of the connections so far.
-pub fn find_unseen(cases: &[Case], connections: &[Summary], verdicts: &[Verdict]) -> Vec<Finding> {
+pub fn find_unseen(cases: &[Case], connections: &[Box<Summary>], verdicts: &[Verdict]) -> Vec<Finding> {
     let mut groups: BTreeMap<Pair, Vec<(&Case, &Reset)>> = BTreeMap::new();
     for case in cases.iter().filter(|c| verdicts[c.connection] == Verdict::Clean) {
         if let Some(reset) = vanished(case) {
