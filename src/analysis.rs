@@ -5,6 +5,9 @@
 //! reset.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::thread;
 
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
@@ -31,6 +34,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which names are compared with which.
     pub names: Names,
+    /// Threads that may work on it; the result is the same for any number, and 0 is as good as 1.
+    pub threads: usize,
 }
 
 /// What was found in one capture, or in several merged to one timeline.
@@ -112,14 +117,23 @@ const LONGEST_SEGMENT: u32 = 1600;
 /// An analysis in progress. A copy of it can be finished while it goes on.
 #[derive(Clone)]
 pub struct Analyzer {
+    front: Front,
+    collected: Collected,
+    names: Names,
+}
+
+/// The part that sees packets.
+#[derive(Clone)]
+struct Front {
     table: FlowTable,
     defrag: Defragmenter,
     datagrams: Datagrams,
-    collected: Collected,
     counts: Counts,
     previous: Option<Timestamp>,
-    names: Names,
 }
+
+/// A connection that is over, and how far the capture had come by then.
+type Over = (Box<Connection>, Timestamp);
 
 /// What is left of connections that are over.
 #[derive(Clone, Default)]
@@ -165,36 +179,33 @@ impl Collected {
 /// The longest time that a detector compares over: connections with other names within an hour.
 const LONGEST_WINDOW: Span = Span::from_secs(3600);
 
-impl Analyzer {
-    /// An analysis that has seen nothing yet.
-    pub fn new(settings: Settings) -> Self {
+impl Front {
+    fn new(limits: Limits) -> Self {
         Self {
-            table: FlowTable::new(settings.limits),
+            table: FlowTable::new(limits),
             defrag: Defragmenter::default(),
-            datagrams: Datagrams::new(settings.limits.connections),
-            collected: Collected::default(),
+            datagrams: Datagrams::new(limits.connections),
             counts: Counts::default(),
             previous: None,
-            names: settings.names,
         }
     }
 
-    /// Takes one frame.
-    pub fn push(&mut self, frame: &Frame<'_>) {
+    /// Takes one frame; `over` gets the connections that are over by now.
+    fn push(&mut self, frame: &Frame<'_>, over: &mut impl FnMut(Over)) {
         self.count(frame);
         let packet = decode::frame(frame);
         if let (Payload::Fragment(data), Some(ip)) = (packet.payload, packet.ip) {
             self.counts.fragments += 1;
             let fragment = ip.fragment.and_then(|f| self.defrag.push(frame.at, &ip, f, data));
             if let Some((ip, payload)) = fragment {
-                self.push_packet(frame, &decode::reassembled(ip, &payload));
+                self.push_packet(frame, &decode::reassembled(ip, &payload), over);
             }
             return;
         }
-        self.push_packet(frame, &packet);
+        self.push_packet(frame, &packet, over);
     }
 
-    fn push_packet(&mut self, frame: &Frame<'_>, packet: &Packet<'_>) {
+    fn push_packet(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, over: &mut impl FnMut(Over)) {
         match (packet.payload, &packet.ip) {
             (Payload::Tcp(tcp), Some(ip)) => {
                 self.counts.tcp += 1;
@@ -204,9 +215,8 @@ impl Analyzer {
                 if (src.port == dns::PORT || dst.port == dns::PORT) && !tcp.payload.is_empty() {
                     self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
                 }
-                let (collected, counts) = (&mut self.collected, &self.counts);
-                let now = counts.last.unwrap_or(frame.at);
-                self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| collected.take(&c, now));
+                let now = self.counts.last.unwrap_or(frame.at);
+                self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| over((c, now)));
             }
             (Payload::Udp(udp), Some(ip)) => {
                 self.counts.udp += 1;
@@ -246,6 +256,29 @@ impl Analyzer {
         c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
     }
 
+    /// Ends all connections that are left.
+    fn end(&mut self, over: &mut impl FnMut(Over)) {
+        let now = self.counts.last.unwrap_or_default();
+        self.table.finish(&mut |c| over((c, now)));
+        self.defrag.finish();
+        self.counts.fragments_incomplete = self.defrag.incomplete;
+        self.counts.connections_evicted = self.table.evicted;
+        self.counts.connections_forgotten = self.table.forgotten();
+    }
+}
+
+impl Analyzer {
+    /// An analysis that has seen nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { front: Front::new(settings.limits), collected: Collected::default(), names: settings.names }
+    }
+
+    /// Takes one frame.
+    pub fn push(&mut self, frame: &Frame<'_>) {
+        let collected = &mut self.collected;
+        self.front.push(frame, &mut |(c, now)| collected.take(&c, now));
+    }
+
     /// The same without caps on the rate, whose fits take nearly all the time of a look.
     pub fn without_caps(mut self) -> Self {
         self.collected.transfers = Transfers::off();
@@ -255,43 +288,38 @@ impl Analyzer {
     /// Drops rows once there are more than `most`: first those older than any detector compares over, then the oldest
     /// until half are left. For captures that have no end. Gives how many were dropped.
     pub fn forget(&mut self, most: usize) -> u64 {
-        let rows = |a: &Self| a.collected.summaries.len() + a.datagrams.rows();
+        let rows = |a: &Self| a.collected.summaries.len() + a.front.datagrams.rows();
         let before = rows(self);
         if before <= most {
             return 0;
         }
-        let old = self.counts.last.unwrap_or_default() + Span::from_ns(-LONGEST_WINDOW.ns());
+        let old = self.front.counts.last.unwrap_or_default() + Span::from_ns(-LONGEST_WINDOW.ns());
         self.collected.forget(|_, s| s.started + s.duration < old);
-        self.datagrams.forget(old);
+        self.front.datagrams.forget(old);
         if rows(self) > most / 4 * 3 {
             let surplus = self.collected.summaries.len().saturating_sub(most / 4);
             self.collected.forget(|n, _| n < surplus);
-            self.datagrams.keep_newest(most / 4);
+            self.front.datagrams.keep_newest(most / 4);
         }
         (before - rows(self)) as u64
     }
 
     /// Ends the analysis: judges what is left, with the whole capture known.
     pub fn finish(mut self, files: Vec<Facts>) -> Analysis {
-        let now = self.counts.last.unwrap_or_default();
         let collected = &mut self.collected;
-        self.table.finish(&mut |c| collected.take(&c, now));
-        self.defrag.finish();
-        self.counts.fragments_incomplete = self.defrag.incomplete;
-        self.counts.connections_evicted = self.table.evicted;
-        self.counts.connections_forgotten = self.table.forgotten();
-        let Collected {
-            summaries,
-            mut cases,
-            servers,
-            transfers: Transfers { list: mut transfers, not_grouped, .. },
-            packets_not_kept,
-        } = self.collected;
-        self.counts.packets_not_kept = packets_not_kept;
-        self.counts.transfers_not_grouped = not_grouped;
+        self.front.end(&mut |(c, now)| collected.take(&c, now));
+        self.judge(files)
+    }
+
+    fn judge(self, files: Vec<Facts>) -> Analysis {
+        let Self { front: Front { mut counts, datagrams, .. }, collected, names } = self;
+        let Collected { summaries, mut cases, servers, transfers, packets_not_kept } = collected;
+        let (mut transfers, not_grouped) = transfers.finish();
+        counts.packets_not_kept = packets_not_kept;
+        counts.transfers_not_grouped = not_grouped;
         let keys = solve_keys(&cases);
         let connections = in_order(summaries, &mut cases, &mut transfers);
-        let udp = self.datagrams.finish();
+        let udp = datagrams.finish();
         let mut verdicts: Vec<_> = connections.iter().map(|s| without_resets(s)).collect();
         let mut findings = Vec::new();
         for case in &cases {
@@ -311,8 +339,8 @@ impl Analyzer {
             findings.push(finding);
         }
         findings.extend(cap::find(&mut transfers));
-        let compared = compare(&connections, &udp.quic, &findings, &self.names);
-        self.counts.not_compared = compared.not_compared;
+        let compared = compare(&connections, &udp.quic, &findings, &names);
+        counts.not_compared = compared.not_compared;
         for (n, keyed) in compared.keyed {
             let f = &mut findings[n];
             (f.keyed_on, f.p_value, f.controls) = (Some(keyed.on), keyed.p_value, Some(keyed.controls));
@@ -321,7 +349,7 @@ impl Analyzer {
             findings[n].residual = Some(residual);
         }
         let dns = answers::find(&udp.dns.rows, &connections, &udp.quic);
-        self.counts.not_compared += dns.not_compared;
+        counts.not_compared += dns.not_compared;
         for finding in compared.findings.into_iter().chain(dns.findings) {
             note_name(&finding, &mut verdicts);
             findings.push(finding);
@@ -332,7 +360,7 @@ impl Analyzer {
                 .then(b.confidence.total_cmp(&a.confidence))
                 .then(a.frames.first().cmp(&b.frames.first()))
         });
-        Analysis { files, counts: self.counts, connections, verdicts, findings, udp, transfers }
+        Analysis { files, counts, connections, verdicts, findings, udp, transfers }
     }
 }
 
@@ -482,15 +510,52 @@ impl Analysis {
 
 /// Analyses all frames of a source; `progress` is told now and then how far it has come.
 pub fn analyze(source: &mut dyn Source, settings: Settings, progress: &mut dyn FnMut(u64)) -> Analysis {
-    let mut analyzer = Analyzer::new(settings);
+    let mut collected = Collected { transfers: Transfers::new(settings.threads), ..Collected::default() };
+    let mut front = Front::new(settings.limits);
+    if settings.threads > 1 {
+        collected = thread::scope(|scope| {
+            let (send, receive) = mpsc::sync_channel::<Vec<Over>>(BATCHES);
+            let collector = scope.spawn(move || {
+                receive.into_iter().flatten().for_each(|(c, now)| collected.take(&c, now));
+                collected
+            });
+            let mut batch = Vec::new();
+            read(source, &mut front, progress, &mut |over| {
+                batch.push(over);
+                if batch.len() == BATCH {
+                    // it takes until it is told the end, or has panicked, which `join` tells
+                    let _ = send.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+                }
+            });
+            let _ = send.send(batch);
+            drop(send);
+            collector.join().unwrap_or_else(|panic| resume_unwind(panic))
+        });
+    } else {
+        read(source, &mut front, progress, &mut |(c, now)| collected.take(&c, now));
+    }
+    let files = source.files().into_iter().cloned().collect();
+    Analyzer { front, collected, names: settings.names }.judge(files)
+}
+
+/// Connections that are over are handed on so many at a time, and so many times at most before they are taken.
+const BATCH: usize = 64;
+const BATCHES: usize = 8;
+
+/// Reads a source to its end.
+fn read(
+    source: &mut dyn Source,
+    front: &mut Front,
+    progress: &mut dyn FnMut(u64),
+    over: &mut impl FnMut(Over),
+) {
     let mut n = 0u32;
     while let Some(frame) = source.next_frame() {
-        analyzer.push(&frame);
+        front.push(&frame, over);
         n = n.wrapping_add(1);
         if n.trailing_zeros() >= 14 {
             progress(source.position());
         }
     }
-    let files = source.files().into_iter().cloned().collect();
-    analyzer.finish(files)
+    front.end(over);
 }

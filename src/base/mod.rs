@@ -1,6 +1,7 @@
 //! Words that every room uses: time, sequence numbers, endpoints, and text that came out of a capture.
 
 pub mod endpoint;
+pub mod parallel;
 pub mod replace;
 pub mod seq;
 pub mod text;

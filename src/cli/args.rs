@@ -81,6 +81,9 @@ pub(super) struct Compared {
     /// The most connections that are followed at one time.
     #[arg(long, default_value_t = 262_144, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     pub(super) max_connections: u32,
+    /// Threads that work; the answer is the same for any number [default: as many as there are processors].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
 }
 
 impl Compared {
@@ -95,8 +98,13 @@ impl Compared {
         Settings {
             limits: Limits { connections: self.max_connections as usize },
             names: Names { targets: targets(&self.target), controls: lower(&self.control) },
+            threads: self.threads.map_or_else(processors, usize::from),
         }
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The target names, with the set for X written out.

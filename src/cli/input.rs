@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 use crate::analysis::{self, Settings};
+use crate::base::parallel::in_parallel;
 use crate::base::text::{Own, hex};
 use crate::capture::{self, FileSource, Source};
 use crate::report::Capture;
@@ -57,7 +59,7 @@ impl Reading<'_> {
         let mut done =
             Inputs { captures: Vec::new(), paths: Vec::new(), contents: Vec::new(), failed: false };
         let opened: Vec<(&PathBuf, FileSource)> = if self.merge {
-            self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done, err)?))).collect()
+            self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done.failed, err)?))).collect()
         } else {
             Vec::new()
         };
@@ -69,7 +71,7 @@ impl Reading<'_> {
                 let hashing: Vec<_> = paths.iter().map(|p| self.hashing(p)).collect();
                 let capture = self.analyze(path, total, &mut capture::merge(sources));
                 let hashes: Vec<_> =
-                    paths.iter().zip(hashing).map(|(p, h)| Self::hash(p, h, &mut done, err)).collect();
+                    paths.iter().zip(hashing).map(|(p, h)| Self::hash(p, h, &mut done.failed, err)).collect();
                 let all: Option<String> = hashes.into_iter().collect();
                 done.contents.push(all.map(|all| hex(&Sha256::digest(all))));
                 done.paths.push(paths.into_iter().cloned().collect());
@@ -77,23 +79,58 @@ impl Reading<'_> {
             }
             return done;
         }
-        for path in self.files {
-            let Some(mut source) = Self::open(path, &mut done, err) else { continue };
-            if self.sha256 && is_stdin(path) {
-                let _ =
-                    writeln!(err, "note: standard input can be read only once, so it has no SHA-256 here");
+        let total = self.files.iter().map(|p| length(p)).sum();
+        let progress = Mutex::new((Progress::new(total, self.quiet), 0));
+        // many files are many pieces of work; few leave threads for each
+        let mut settings = self.settings.clone();
+        settings.threads = (settings.threads / self.files.len().max(1)).max(1);
+        let each = in_parallel(self.files.iter().collect(), self.settings.threads, |path: &PathBuf| {
+            self.one(path, settings.clone(), &progress)
+        });
+        if let Ok((bar, _)) = progress.into_inner() {
+            bar.finish();
+        }
+        for (path, one) in self.files.iter().zip(each) {
+            for note in one.notes {
+                let _ = writeln!(err, "{note}");
             }
-            let hashing = self.hashing(path);
-            let mut capture = self.analyze(shown(path), length(path), &mut source);
-            capture.sha256 = Self::hash(path, hashing, &mut done, err);
-            done.contents.push(capture.sha256.clone());
-            done.paths.push(vec![path.clone()]);
-            done.captures.push(capture);
+            done.failed |= one.failed;
+            if let Some(capture) = one.capture {
+                done.contents.push(capture.sha256.clone());
+                done.paths.push(vec![path.clone()]);
+                done.captures.push(capture);
+            }
         }
         done
     }
 
-    fn open(path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<FileSource> {
+    /// Analyses one file.
+    fn one(&self, path: &Path, settings: Settings, progress: &Mutex<(Progress, u64)>) -> One {
+        let mut one = One::default();
+        let mut notes = Vec::new();
+        if let Some(mut source) = Self::open(path, &mut one.failed, &mut notes) {
+            if self.sha256 && is_stdin(path) {
+                let _ =
+                    writeln!(notes, "note: standard input can be read only once, so it has no SHA-256 here");
+            }
+            let hashing = self.hashing(path);
+            let mut before = 0;
+            let analysis = analysis::analyze(&mut source, settings, &mut |at| {
+                if let Ok(mut shared) = progress.lock() {
+                    shared.1 += at.saturating_sub(before);
+                    let sum = shared.1;
+                    shared.0.at(sum);
+                }
+                before = at;
+            });
+            let sha256 = Self::hash(path, hashing, &mut one.failed, &mut notes);
+            one.capture = Some(Capture { path: shown(path), sha256, analysis });
+        }
+        one.notes = String::from_utf8_lossy(&notes).lines().map(str::to_owned).collect();
+        one
+    }
+
+    fn open(path: &Path, failed: &mut bool, err: &mut dyn Write) -> Option<FileSource> {
         let opened = if is_stdin(path) {
             capture::open_reader(Box::new(io::stdin()))
         } else {
@@ -103,7 +140,7 @@ impl Reading<'_> {
             Ok(source) => Some(source),
             Err(e) => {
                 let _ = writeln!(err, "error: {}: {e}", Own(&path.to_string_lossy()));
-                done.failed = true;
+                *failed = true;
                 None
             }
         }
@@ -126,17 +163,26 @@ impl Reading<'_> {
     }
 
     /// The hash that was begun.
-    fn hash(path: &Path, hashing: Hashing, done: &mut Inputs, err: &mut dyn Write) -> Option<String> {
+    fn hash(path: &Path, hashing: Hashing, failed: &mut bool, err: &mut dyn Write) -> Option<String> {
         let hashed = hashing?.join().unwrap_or_else(|_| Err(io::Error::other("the hashing thread broke")));
         match hashed {
             Ok(hash) => Some(hash),
             Err(e) => {
                 let _ = writeln!(err, "error: {}: no SHA-256: {e}", Own(&path.to_string_lossy()));
-                done.failed = true;
+                *failed = true;
                 None
             }
         }
     }
+}
+
+/// What became of one file.
+#[derive(Default)]
+struct One {
+    capture: Option<Capture>,
+    /// What is to be said of it, a line each.
+    notes: Vec<String>,
+    failed: bool,
 }
 
 /// A hash in the making.

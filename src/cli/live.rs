@@ -51,6 +51,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let settings = Settings {
         limits: Limits { connections: args.max_connections as usize },
         names: Names { targets: targets(&args.target), controls: lower(&args.control) },
+        threads: 1, // the recorder and the screen have theirs
     };
     let engine = Engine::new(settings.clone(), engine::ROWS);
     let session = match &args.read {

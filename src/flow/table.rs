@@ -108,7 +108,7 @@ impl FlowTable {
         dst: Endpoint,
         tcp: &Tcp<'_>,
         tunnelled: bool,
-        ended: &mut impl FnMut(Connection),
+        ended: &mut impl FnMut(Box<Connection>),
     ) {
         self.now = self.now.max(s.at);
         let (key, from_low) = Key::new(src, dst);
@@ -163,7 +163,7 @@ impl FlowTable {
     }
 
     /// Ends all connections that are left, in the order in which they began.
-    pub fn finish(&mut self, ended: &mut impl FnMut(Connection)) {
+    pub fn finish(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
         let mut left: Vec<Box<Connection>> = self.slots.drain(..).filter_map(|s| s.connection).collect();
         left.sort_by_key(|c| c.first_frame);
         self.index.clear();
@@ -194,7 +194,7 @@ impl FlowTable {
         src: Endpoint,
         dst: Endpoint,
         tunnelled: bool,
-        ended: &mut impl FnMut(Connection),
+        ended: &mut impl FnMut(Box<Connection>),
     ) -> u32 {
         if self.index.len() >= self.limits.connections {
             self.evict(ended);
@@ -223,7 +223,7 @@ impl FlowTable {
         at
     }
 
-    fn close(&mut self, at: u32, why: Ended, ended: &mut impl FnMut(Connection)) {
+    fn close(&mut self, at: u32, why: Ended, ended: &mut impl FnMut(Box<Connection>)) {
         let slot = &mut self.slots[at as usize];
         let Some(mut connection) = slot.connection.take() else { return };
         slot.until = Timestamp::from_ns(i64::MAX);
@@ -246,7 +246,7 @@ impl FlowTable {
     }
 
     /// Frees what is over, a few slots at a time.
-    fn sweep(&mut self, ended: &mut impl FnMut(Connection)) {
+    fn sweep(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
         for _ in 0..SWEEP {
             if self.slots.is_empty() {
                 return;
@@ -268,7 +268,7 @@ impl FlowTable {
     }
 
     /// Gives up the connection that has been silent longest among the next few.
-    fn evict(&mut self, ended: &mut impl FnMut(Connection)) {
+    fn evict(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
         let n = self.slots.len();
         let candidates = (1..=n.min(EVICT_AMONG * 4)).map(|i| (self.hand + i) % n);
         let oldest = candidates
@@ -283,9 +283,9 @@ impl FlowTable {
     }
 }
 
-fn finished(mut c: Box<Connection>) -> Connection {
+fn finished(mut c: Box<Connection>) -> Box<Connection> {
     c.read_heads();
-    *c
+    c
 }
 
 /// The last moment that belongs to a connection if it stays silent, as its state is now, and why it is over after that.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::base::parallel::in_parallel;
 use crate::base::{Direction, Span, Timestamp};
 use crate::flow::Connection;
 
@@ -102,22 +103,48 @@ pub struct Transfer {
 impl Transfer {
     /// Measures a direction; `None` where it carried too little, or nothing held it.
     pub fn measure(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
+        Candidate::new(c, direction, connection)?.measure()
+    }
+}
+
+/// A direction that carried enough to be measured.
+#[derive(Clone, Debug)]
+struct Candidate {
+    connection: usize,
+    direction: Direction,
+    sender: IpAddr,
+    receiver: IpAddr,
+    series: Series,
+}
+
+impl Candidate {
+    fn new(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
         let half = &c.halves[direction];
         if half.new_bytes < LEAST_BYTES || half.bulk.records().is_empty() {
             return None;
         }
-        let series = Series::new(c, direction);
+        Some(Self {
+            connection,
+            direction,
+            sender: c.sender(direction).addr,
+            receiver: c.sender(direction.reversed()).addr,
+            series: Series::new(c, direction),
+        })
+    }
+
+    fn measure(self) -> Option<Transfer> {
+        let Self { connection, direction, sender, receiver, series } = self;
         let fits = Fits::new(&series);
         if fits.losses == 0 && fits.queue.is_none() {
             return None;
         }
         #[allow(clippy::cast_possible_truncation)] // seconds of a capture
         let lasted = Span::from_ns((fits.seconds * 1e9) as i64);
-        Some(Self {
+        Some(Transfer {
             connection,
             direction,
-            sender: c.sender(direction).addr,
-            receiver: c.sender(direction.reversed()).addr,
+            sender,
+            receiver,
             start: series.start,
             end: series.start + lasted,
             side: series.side,
@@ -138,19 +165,39 @@ pub struct Transfers {
     /// Transfers that cannot be tried in groups, as too many packets were kept already.
     pub not_grouped: u64,
     room: usize,
+    /// Threads that measure. With several, candidates wait until there is enough to do for all.
+    threads: usize,
+    waiting: Vec<Candidate>,
+    waiting_packets: usize,
     /// Whether nothing is measured: fits cost most where a look has to be quick.
     off: bool,
 }
 
 impl Default for Transfers {
     fn default() -> Self {
-        Self { list: Vec::new(), not_grouped: 0, room: ROOM, off: false }
+        Self::new(1)
     }
 }
 
+/// Packets that wait to be measured by several threads: 8 MiB.
+const WAITING: usize = 1 << 18;
+
 impl Transfers {
+    /// No transfers yet; so many threads may measure what comes.
+    pub fn new(threads: usize) -> Self {
+        let (list, waiting) = (Vec::new(), Vec::new());
+        Self { list, not_grouped: 0, room: ROOM, threads, waiting, waiting_packets: 0, off: false }
+    }
+
+    /// The transfers, and how many of them cannot be tried in groups.
+    pub fn finish(mut self) -> (Vec<Transfer>, u64) {
+        self.measure_waiting();
+        (self.list, self.not_grouped)
+    }
+
     /// Drops the transfers of connections that have no new place, and tells the others theirs.
     pub fn retain(&mut self, new_place: impl Fn(usize) -> Option<usize>) {
+        self.measure_waiting();
         self.list.retain_mut(|t| {
             let Some(place) = new_place(t.connection) else {
                 self.room += t.series.packets.len();
@@ -172,16 +219,38 @@ impl Transfers {
             return;
         }
         for direction in [Direction::ToServer, Direction::ToClient] {
-            let Some(mut t) = Transfer::measure(c, direction, connection) else { continue };
-            let packets = t.series.packets.len();
-            if self.room >= packets {
-                self.room -= packets;
-            } else {
-                t.series.packets = Vec::new();
-                self.not_grouped += 1;
+            let Some(candidate) = Candidate::new(c, direction, connection) else { continue };
+            if self.threads <= 1 {
+                self.keep(candidate.measure());
+                continue;
             }
-            self.list.push(t);
+            self.waiting_packets += candidate.series.packets.len();
+            self.waiting.push(candidate);
+            if self.waiting_packets >= WAITING {
+                self.measure_waiting();
+            }
         }
+    }
+
+    /// Measures what waits, and keeps it in the order in which it came.
+    fn measure_waiting(&mut self) {
+        self.waiting_packets = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        for measured in in_parallel(waiting, self.threads, Candidate::measure) {
+            self.keep(measured);
+        }
+    }
+
+    fn keep(&mut self, measured: Option<Transfer>) {
+        let Some(mut t) = measured else { return };
+        let packets = t.series.packets.len();
+        if self.room >= packets {
+            self.room -= packets;
+        } else {
+            t.series.packets = Vec::new();
+            self.not_grouped += 1;
+        }
+        self.list.push(t);
     }
 }
 
