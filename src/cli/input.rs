@@ -108,35 +108,41 @@ impl Reading<'_> {
     fn one(&self, path: &Path, settings: Settings, progress: &Mutex<(Progress, u64)>) -> One {
         let mut one = One::default();
         let mut notes = Vec::new();
-        if let Some(mut source) = Self::open(path, &mut one.failed, &mut notes) {
-            if self.sha256 && is_stdin(path) {
-                let _ =
-                    writeln!(notes, "note: standard input can be read only once, so it has no SHA-256 here");
+        if self.sha256 && is_stdin(path) {
+            let _ = writeln!(notes, "note: standard input can be read only once, so it has no SHA-256 here");
+        }
+        let hashing = self.hashing(path);
+        let mut before = 0;
+        let mut progress = |at: u64| {
+            if let Ok(mut shared) = progress.lock() {
+                shared.1 += at.saturating_sub(before);
+                let sum = shared.1;
+                shared.0.at(sum);
             }
-            let hashing = self.hashing(path);
-            let mut before = 0;
-            let analysis = analysis::analyze(&mut source, settings, &mut |at| {
-                if let Ok(mut shared) = progress.lock() {
-                    shared.1 += at.saturating_sub(before);
-                    let sum = shared.1;
-                    shared.0.at(sum);
-                }
-                before = at;
-            });
-            let sha256 = Self::hash(path, hashing, &mut one.failed, &mut notes);
-            one.capture = Some(Capture { path: shown(path), sha256, analysis });
+            before = at;
+        };
+        let analysis = match length(path) {
+            Some(length) if !is_stdin(path) => {
+                analysis::analyze_file(&|| capture::open_path(path), length, settings, &mut progress)
+            }
+            _ => opened(path).map(|mut source| analysis::analyze(&mut source, settings, &mut progress)),
+        };
+        match analysis {
+            Ok(analysis) => {
+                let sha256 = Self::hash(path, hashing, &mut one.failed, &mut notes);
+                one.capture = Some(Capture { path: shown(path), sha256, analysis });
+            }
+            Err(e) => {
+                let _ = writeln!(notes, "error: {}: {e}", Own(&path.to_string_lossy()));
+                one.failed = true;
+            }
         }
         one.notes = String::from_utf8_lossy(&notes).lines().map(str::to_owned).collect();
         one
     }
 
     fn open(path: &Path, failed: &mut bool, err: &mut dyn Write) -> Option<FileSource> {
-        let opened = if is_stdin(path) {
-            capture::open_reader(Box::new(io::stdin()))
-        } else {
-            capture::open_path(path)
-        };
-        match opened {
+        match opened(path) {
             Ok(source) => Some(source),
             Err(e) => {
                 let _ = writeln!(err, "error: {}: {e}", Own(&path.to_string_lossy()));
@@ -174,6 +180,10 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+fn opened(path: &Path) -> Result<FileSource, capture::Error> {
+    if is_stdin(path) { capture::open_reader(Box::new(io::stdin())) } else { capture::open_path(path) }
 }
 
 /// What became of one file.

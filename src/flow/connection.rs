@@ -15,7 +15,7 @@ use super::history::{self, EndState, History};
 use super::progress::Progress;
 use super::refusal::{Notice, Refusals};
 use super::reset::{Brief, MAX_RESETS, Reset};
-use super::signature::{OPENING_PACKETS, Opening, Signature, signature};
+use super::signature::{Openings, Signature};
 use super::{Kind, Segment};
 
 /// How it is known which end is the client.
@@ -117,7 +117,7 @@ pub struct Connection {
     /// Resets beyond those.
     pub resets_not_kept: u32,
     /// The first packets of each end, for signatures.
-    pub opening: PerDirection<Vec<Opening>>,
+    pub opening: PerDirection<Openings>,
     /// What the ends talk: the ClientHello or the HTTP request.
     pub application: Application,
     /// What the server's first flight says, once nothing more is read of it.
@@ -260,10 +260,8 @@ impl Connection {
         }
         self.note_history(s, direction);
         self.halves[direction].packets += 1;
-        let may_be_client = direction == Direction::ToServer || self.roles == Roles::Guessed;
-        if may_be_client && self.opening[direction].len() < OPENING_PACKETS {
-            let Segment { at, flags, len, .. } = *s;
-            self.opening[direction].push(Opening { at, flags, len, ack: s.ack.0, seq: s.seq.0 });
+        if direction == Direction::ToServer || self.roles == Roles::Guessed {
+            self.opening[direction].push(s);
         }
         let brief = if s.flags.has(Flags::RST) {
             self.push_reset(s, direction, tcp)
@@ -504,6 +502,13 @@ impl Connection {
         c.fin.is_some() && s.fin.is_some() || c.resets > 0 || s.resets > 0
     }
 
+    /// Whether both ends sent a FIN and acknowledged the other's, and neither a reset.
+    pub(super) fn is_closed_by_both(&self) -> bool {
+        let (c, s) = (&self.halves.to_server, &self.halves.to_client);
+        let done = |h: &Half| h.fin.is_some() && h.resets == 0 && h.acked >= h.next;
+        done(c) && done(s)
+    }
+
     /// Zeek's `conn_state`.
     pub fn conn_state(&self) -> &'static str {
         let end = |d: Direction| {
@@ -524,7 +529,7 @@ impl Connection {
 
     /// Cloudflare's signature of what the server received, given how far the capture reaches.
     pub fn signature(&self, seen_until: Timestamp) -> Option<Signature> {
-        signature(&self.opening.to_server, seen_until)
+        self.opening.to_server.signature(seen_until)
     }
 
     /// Packets in both directions.

@@ -30,6 +30,16 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Which of `of` tables is to have the connection: the same in every run.
+    #[allow(clippy::cast_possible_truncation)] // mixed so that the upper bits have all of it
+    pub fn share(&self, of: u32) -> u32 {
+        let folded = self.low ^ self.high.rotate_left(64) ^ u128::from(self.ports);
+        let mixed = (folded as u64 ^ (folded >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15); // 2⁶⁴/φ (Knuth)
+        ((mixed >> 32) * u64::from(of) >> 32) as u32
+    }
+}
+
 impl Hash for Key {
     #[allow(clippy::cast_possible_truncation)] // the lower 32 bits are an IPv4 address
     fn hash<H: Hasher>(&self, state: &mut H) {

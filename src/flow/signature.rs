@@ -7,6 +7,8 @@
 use crate::base::{Span, Timestamp};
 use crate::wire::tcp::Flags;
 
+use super::Segment;
+
 /// How many packets of a side are looked at.
 pub const OPENING_PACKETS: usize = 10;
 
@@ -26,6 +28,42 @@ pub struct Opening {
     pub ack: u32,
     /// Its sequence number: a retransmission repeats it.
     pub seq: u32,
+}
+
+/// The first packets of a side, as long as they may still make a signature: `None` once it closed, or spoke on, before any reset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Openings(Option<Vec<Opening>>);
+
+impl Default for Openings {
+    fn default() -> Self {
+        Self(Some(Vec::new()))
+    }
+}
+
+impl Openings {
+    /// Takes the next packet.
+    pub(super) fn push(&mut self, s: &Segment) {
+        let Some(first) = self.0.as_mut().filter(|f| f.len() < OPENING_PACKETS) else { return };
+        let Segment { at, flags, len, .. } = *s;
+        if first.len() == first.capacity() {
+            first.reserve_exact(OPENING_PACKETS / 2);
+        }
+        first.push(Opening { at, flags, len, ack: s.ack.0, seq: s.seq.0 });
+        let reset = first.iter().any(|p| p.flags.has(Flags::RST));
+        if !reset && (flags.has(Flags::FIN) || first.len() == OPENING_PACKETS) {
+            self.0 = None;
+        }
+    }
+
+    /// The packets; none where they make no signature.
+    pub fn packets(&self) -> &[Opening] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// What they and the time up to which the capture would have seen more amount to.
+    pub fn signature(&self, seen_until: Timestamp) -> Option<Signature> {
+        signature(self.packets(), seen_until)
+    }
 }
 
 /// How far a connection had come, as the server saw it.
@@ -165,6 +203,7 @@ fn two_bare(resets: &[&Opening]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn opening(packets: &[(Flags, u32, u32)]) -> Vec<Opening> {
         let mut seq = 100;
@@ -175,6 +214,26 @@ mod tests {
             p
         });
         open.collect()
+    }
+
+    fn segment(p: &Opening) -> Segment {
+        let (seq, ack) = (crate::base::SeqNum(p.seq), crate::base::SeqNum(p.ack));
+        Segment { at: p.at, flags: p.flags, len: p.len, seq, ack, ..super::super::testing::SEGMENT }
+    }
+
+    proptest! {
+        /// What is given up early would have made no signature.
+        #[test]
+        fn openings_make_the_signature_of_all_packets(
+            packets in prop::collection::vec((prop::sample::select(vec![2u16, 16, 24, 17, 4, 20, 18]), 0u32..3, 0u32..2), 0..14),
+        ) {
+            let packets: Vec<_> = packets.into_iter().map(|(f, len, ack)| (Flags(f), len, ack)).collect();
+            let all = opening(&packets);
+            let mut kept = Openings::default();
+            all.iter().for_each(|p| kept.push(&segment(p)));
+            let later = Timestamp::from_ns(100_000_000_000);
+            prop_assert_eq!(kept.signature(later), signature(&all, later));
+        }
     }
 
     const SYN: (Flags, u32, u32) = (Flags::SYN, 0, 0);

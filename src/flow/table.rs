@@ -19,9 +19,14 @@ use super::key::Key;
 use super::refusal::Notice;
 use super::tombstones::{Tombstone, Tombstones};
 
-/// How long a closed or reset connection is still followed: what comes late tells who closed it. Linux keeps
+/// How long a reset connection is still followed, or one whose close was not acknowledged: what comes late tells who closed it. Linux keeps
 /// TIME-WAIT for 60 s; a retransmitting peer may go on for two minutes (tcp(7), `tcp_retries2`, first minutes).
 pub const LINGER: Span = Span::from_secs(120);
+
+/// How long one is followed that both ends closed, each with the other's acknowledgment: only a FIN can still come again whose
+/// acknowledgment was lost behind the capture, and Linux sends it for the seventh time within 26 s of the first (0.2 s, doubled).
+/// Zeek waits 5 s (`tcp_close_delay`).
+pub const CLOSED: Span = Span::from_secs(30);
 
 /// How long a SYN may stay unanswered: Linux sends the last of six retries after 63 s and gives up after 127 s.
 pub const UNANSWERED: Span = Span::from_secs(130);
@@ -61,9 +66,11 @@ pub struct FlowTable {
     hand: usize,
     /// The latest time seen.
     now: Timestamp,
-    next_stream: u64,
+    streams: Streams,
     /// How many packets' records the open connections may still keep.
     room: usize,
+    least_room: usize,
+    most_open: usize,
     /// Connections given up because too many were open.
     pub evicted: u64,
 }
@@ -73,12 +80,69 @@ struct Slot {
     hash: u64,
     /// When it is over, or something of it can be given up, if nothing more comes; the sweep looks at nothing else.
     until: Timestamp,
+    /// What the table's clock showed when its last packet came.
+    since: Timestamp,
     connection: Option<Box<Connection>>,
 }
 
 impl Slot {
     fn is_of(&self, hash: u64, a: Endpoint, b: Endpoint) -> bool {
         self.hash == hash && self.connection.as_ref().is_some_and(|c| c.is_between(a, b))
+    }
+
+    /// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
+    fn over(&self, s: &Segment, src: Endpoint, now: Timestamp) -> Option<Ended> {
+        let c = self.connection.as_deref()?;
+        if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
+            return Some(Ended::Reused);
+        }
+        let (end, why) = end_of(c, self.since);
+        (now > end).then_some(why)
+    }
+}
+
+/// Numbers of streams.
+#[derive(Clone)]
+enum Streams {
+    /// How many have begun.
+    Counted(u64),
+    /// The frames at which they began.
+    Begun(Vec<u64>),
+}
+
+impl Streams {
+    /// The number of the stream that this frame begins; or the frame, as long as it has none.
+    fn next(&mut self, frame: u64) -> u64 {
+        match self {
+            Self::Counted(n) => {
+                *n += 1;
+                *n - 1
+            }
+            Self::Begun(frames) => {
+                frames.push(frame);
+                frame
+            }
+        }
+    }
+}
+
+/// How much of what a table bounds was in use at one time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peak {
+    /// Open connections.
+    pub open: usize,
+    /// Packets of transfers.
+    pub records: usize,
+    /// Connections that ended, all in all.
+    pub ended: u64,
+}
+
+impl Peak {
+    /// Whether several tables together would have stayed within the bounds of one.
+    pub fn fits_one(peaks: &[Self], limits: Limits) -> bool {
+        peaks.iter().map(|p| p.open).sum::<usize>() < limits.connections
+            && peaks.iter().map(|p| p.records).sum::<usize>() + peaks.len() * 2 < bulk::ROOM
+            && peaks.iter().map(|p| p.ended).sum::<u64>() < Tombstones::ROOM
     }
 }
 
@@ -94,10 +158,36 @@ impl FlowTable {
             ended: Tombstones::default(),
             hand: 0,
             now: Timestamp::from_ns(i64::MIN),
-            next_stream: 0,
+            streams: Streams::Counted(0),
             room: bulk::ROOM,
+            least_room: bulk::ROOM,
+            most_open: 0,
             evicted: 0,
         }
+    }
+
+    /// The same, with stream numbers left open: those of the connections are the frames that began the streams, for
+    /// [`FlowTable::begun`] to number. For tables that share a capture's packets.
+    pub fn unnumbered(limits: Limits) -> Self {
+        Self { streams: Streams::Begun(Vec::new()), ..Self::new(limits) }
+    }
+
+    /// The frames at which streams began, in order, where they are not numbered.
+    pub fn begun(&self) -> &[u64] {
+        match &self.streams {
+            Streams::Begun(frames) => frames,
+            Streams::Counted(_) => &[],
+        }
+    }
+
+    /// How much of what is bounded was in use at one time at most.
+    pub fn peak(&self) -> Peak {
+        Peak { open: self.most_open, records: bulk::ROOM - self.least_room, ended: self.ended.put_in }
+    }
+
+    /// Moves the table's clock: a frame of any kind was captured at this time.
+    pub fn clock(&mut self, at: Timestamp) {
+        self.now = self.now.max(at);
     }
 
     /// Takes a segment; `ended` gets every connection that is over by now.
@@ -110,15 +200,14 @@ impl FlowTable {
         tunnelled: bool,
         ended: &mut impl FnMut(Box<Connection>),
     ) {
-        self.now = self.now.max(s.at);
+        self.clock(s.at);
         let (key, from_low) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
         let slots = &self.slots;
         let found = self.index.find(hash, |i| slots[*i as usize].is_of(hash, src, dst)).copied();
         let slot = match found {
             Some(slot) => {
-                let connection = self.slots[slot as usize].connection.as_deref();
-                match connection.and_then(|c| over(c, s, src)) {
+                match self.slots[slot as usize].over(s, src, self.now) {
                     None => slot,
                     Some(why) => {
                         self.close(slot, why, ended);
@@ -128,17 +217,20 @@ impl FlowTable {
             }
             None => self.open(hash, from_low, s, src, dst, tunnelled, ended),
         };
-        let Slot { until, connection, .. } = &mut self.slots[slot as usize];
+        let Slot { until, since, connection, .. } = &mut self.slots[slot as usize];
         if let Some(c) = connection {
             if forks_in_wireshark(c, s, src) {
                 // the reset stays with its connection; only its number is passed over, for the streams after it
-                self.next_stream += 1;
+                self.streams.next(s.frame);
                 c.stream_bases = PerDirection::default();
             }
             note_stream_bases(c, s, src);
             c.push(s, src, tcp, self.now, &mut self.room);
-            *until = end_of(c).0.min(c.heads_until().unwrap_or(end_of(c).0));
+            *since = self.now;
+            let end = end_of(c, self.now).0;
+            *until = c.heads_until().map_or(end, |heads| heads.min(end));
         }
+        self.least_room = self.least_room.min(self.room);
         self.sweep(ended);
     }
 
@@ -158,18 +250,19 @@ impl FlowTable {
         if !notice.quoted.whole || self.ended.has(hash) {
             return;
         }
-        self.ended.put(hash, Tombstone { stream: self.next_stream, seen: false, low: None, high: None });
-        self.next_stream += 1;
+        let stream = self.streams.next(notice.frame);
+        self.ended.put(hash, Tombstone { stream, seen: false, low: None, high: None });
     }
 
     /// Ends all connections that are left, in the order in which they began.
     pub fn finish(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
-        let mut left: Vec<Box<Connection>> = self.slots.drain(..).filter_map(|s| s.connection).collect();
-        left.sort_by_key(|c| c.first_frame);
+        let mut left: Vec<(Timestamp, Box<Connection>)> =
+            self.slots.drain(..).filter_map(|s| Some((s.since, s.connection?))).collect();
+        left.sort_by_key(|(_, c)| c.first_frame);
         self.index.clear();
         self.free.clear();
-        for mut c in left {
-            let (end, why) = end_of(&c);
+        for (since, mut c) in left {
+            let (end, why) = end_of(&c, since);
             c.ended = if self.now > end { why } else { Ended::CaptureEnd };
             ended(finished(c));
         }
@@ -200,17 +293,11 @@ impl FlowTable {
             self.evict(ended);
         }
         let before = self.ended.take(hash).filter(|t| !begins_new_stream(s, t.base(from_low)));
-        let stream = before.map_or_else(
-            || {
-                self.next_stream += 1;
-                self.next_stream - 1
-            },
-            |t| t.stream,
-        );
+        let stream = before.map_or_else(|| self.streams.next(s.frame), |t| t.stream);
         let mut connection = Connection::new(stream, s, src, dst, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
-        let slot = Slot { hash, until: Timestamp::from_ns(i64::MAX), connection };
+        let slot = Slot { hash, until: Timestamp::from_ns(i64::MAX), since: self.now, connection };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -220,6 +307,7 @@ impl FlowTable {
         };
         let slots = &self.slots;
         self.index.insert_unique(hash, at, |i| slots[*i as usize].hash);
+        self.most_open = self.most_open.max(self.index.len());
         at
     }
 
@@ -256,7 +344,7 @@ impl FlowTable {
             if self.now > slot.until
                 && let Some(c) = &mut slot.connection
             {
-                let (end, why) = end_of(c);
+                let (end, why) = end_of(c, slot.since);
                 if self.now > end {
                     self.close(u32::try_from(self.hand).unwrap_or(u32::MAX), why, ended);
                 } else {
@@ -288,25 +376,17 @@ fn finished(mut c: Box<Connection>) -> Box<Connection> {
     c
 }
 
-/// The last moment that belongs to a connection if it stays silent, as its state is now, and why it is over after that.
-fn end_of(c: &Connection) -> (Timestamp, Ended) {
+/// The last moment that belongs to a connection if it stays silent, as its state is now, and why it is over after that; `since`
+/// is the table's clock at its last packet, which in a capture out of order lies behind the packet's own time.
+fn end_of(c: &Connection, since: Timestamp) -> (Timestamp, Ended) {
     let (silence, why) = if c.is_closed() {
-        (LINGER, Ended::Closed)
+        (if c.is_closed_by_both() { CLOSED } else { LINGER }, Ended::Closed)
     } else if c.halves.to_client.packets == 0 || c.halves.to_server.packets == 0 && !c.handshake_seen() {
         (if c.packets() <= 10 { UNANSWERED } else { IDLE }, Ended::Idle)
     } else {
         (IDLE, Ended::Idle)
     };
-    (c.last + silence, why)
-}
-
-/// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
-fn over(c: &Connection, s: &Segment, src: Endpoint) -> Option<Ended> {
-    if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
-        return Some(Ended::Reused);
-    }
-    let (end, why) = end_of(c);
-    (s.at > end).then_some(why)
+    (since + silence, why)
 }
 
 /// A SYN without ACK or RST whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new

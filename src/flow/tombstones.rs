@@ -36,10 +36,16 @@ pub(super) struct Tombstones {
     new: HashMap<u64, Tombstone, foldhash::fast::RandomState>,
     old: HashMap<u64, Tombstone, foldhash::fast::RandomState>,
     pub(super) forgotten: u64,
+    /// How many were ever put in.
+    pub(super) put_in: u64,
 }
 
 impl Tombstones {
+    /// As long as no more were put in, none was forgotten.
+    pub(super) const ROOM: u64 = GENERATION as u64;
+
     pub(super) fn put(&mut self, hash: u64, tombstone: Tombstone) {
+        self.put_in += 1;
         if self.new.len() >= GENERATION {
             self.forgotten += self.old.len() as u64;
             self.old = std::mem::take(&mut self.new);

@@ -383,11 +383,11 @@ impl Ended {
         assert!(c.last >= c.started);
         for d in [Direction::ToServer, Direction::ToClient] {
             let h = &c.halves[d];
-            self.packets += h.packets + h.duplicates;
+            self.packets += h.packets + u64::from(h.duplicates);
             assert!(h.open_holes() <= MAX_HOLES);
             assert!(h.next >= h.acked, "what is acknowledged was sent, seen or not");
             assert!(h.new_bytes <= h.payload_bytes);
-            assert!(c.opening[d].len() <= OPENING_PACKETS);
+            assert!(c.opening[d].packets().len() <= OPENING_PACKETS);
             assert!(h.head.contiguous().len() <= head::HELLO_LIMIT && h.head.conflicts().len() <= 8);
             let _ = (h.goodput_bps(), h.rtt.mean(), h.profile.ip_id.habit(), h.profile.ttl.usual());
         }

@@ -56,9 +56,11 @@ pub fn find(transactions: &[Transaction], connections: &[Box<Summary>], quic: &[
         .collect();
     let habits = Habits::learn(transactions);
     let mut out = Found::default();
-    let mut followed = Followed::new(connections, quic);
-    let suspects = stories.iter().filter(|s| s.asked.iter().any(|t| forged::is_suspect(t)));
-    for (n, story) in suspects.enumerate() {
+    let suspects: Vec<&Story<'_>> =
+        stories.iter().filter(|s| s.asked.iter().any(|t| forged::is_suspect(t))).collect();
+    let mut followed =
+        if suspects.is_empty() { Followed::default() } else { Followed::new(connections, quic) };
+    for (n, story) in suspects.into_iter().enumerate() {
         if n < MOST_NAMES {
             out.findings.extend(forged::judge(story, &habits, &mut followed));
         } else {
@@ -71,6 +73,7 @@ pub fn find(transactions: &[Transaction], connections: &[Box<Summary>], quic: &[
 }
 
 /// Which connections went to an address, to see who followed a forged answer.
+#[derive(Default)]
 struct Followed {
     by_ends: BTreeMap<(IpAddr, IpAddr), Vec<(Timestamp, usize)>>,
 }

@@ -74,7 +74,8 @@ pub fn compare(
         }
     }
     out.not_compared += failed.len().saturating_sub(MOST_GROUPS) as u64;
-    let tries = if failed.is_empty() { Tries::default() } else { tries(connections, &about) };
+    let places = failed.values().flatten().map(|r| (r.s.client.addr, r.network)).collect();
+    let tries = if failed.is_empty() { Tries::default() } else { tries(connections, &about, &places) };
     for ((client, group, mechanism), bad) in failed.iter().take(MOST_GROUPS) {
         let pairing = Pairing::new(*client, group, *mechanism, bad, &by_network, &tries, names);
         pairing.conclude(bad, &resets, connections, &mut out);

@@ -42,9 +42,17 @@ pub(super) struct Tries {
 }
 
 /// All tries of a capture; `about` are the findings on each connection.
-pub(super) fn tries(connections: &[Box<Summary>], about: &BTreeMap<usize, Vec<&Finding>>) -> Tries {
+pub(super) fn tries(
+    connections: &[Box<Summary>],
+    about: &BTreeMap<usize, Vec<&Finding>>,
+    places: &BTreeSet<(IpAddr, [u8; 7])>,
+) -> Tries {
     let mut all = Tries::default();
     for (n, s) in connections.iter().enumerate() {
+        let network = network(s.server.addr);
+        if !places.contains(&(s.client.addr, network)) {
+            continue;
+        }
         let about = about.get(&n).map_or(&[][..], Vec::as_slice);
         let reset = about.iter().any(|f| f.trigger.is_some() && f.level >= Level::Likely);
         let unanswered = s.stage == Stage::SynSent && s.flows.to_client.packets == 0;
@@ -57,7 +65,6 @@ pub(super) fn tries(connections: &[Box<Summary>], about: &BTreeMap<usize, Vec<&F
         let nameless = s.name().is_none();
         let one = Try { n, at: s.started, failed, nameless };
         push(all.by_ends.entry((s.client.addr, s.server)).or_default(), one);
-        let network = network(s.server.addr);
         push(all.by_network.entry((s.client.addr, network)).or_default(), (s.server.port, one));
     }
     all.by_ends.values_mut().for_each(|list| list.sort_by_key(|t| t.at));

@@ -133,6 +133,21 @@ impl Servers {
         }
     }
 
+    /// Takes over what others were learnt from.
+    pub fn join(&mut self, other: Self) {
+        #[allow(clippy::iter_over_hash_type)] // sums
+        for (server, habit) in other.by_endpoint {
+            let ours = self.by_endpoint.entry(server).or_default();
+            ours.alike += habit.alike;
+            ours.apart += habit.apart;
+        }
+    }
+
+    /// Whether what several learnt fits into one.
+    pub fn fit_one(several: &[&Self]) -> bool {
+        several.iter().map(|s| s.by_endpoint.len()).sum::<usize>() < MAX_SERVERS
+    }
+
     /// If a server's answer in this case came from another sender than its handshake, and in most of its other
     /// connections it did not: the TTL of the handshake, that of the answer, and how many other connections say so.
     pub fn foreign_answer(&self, case: &Case) -> Option<(u8, u8, u32)> {

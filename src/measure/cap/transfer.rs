@@ -189,6 +189,26 @@ impl Transfers {
         Self { list, not_grouped: 0, room: ROOM, threads, waiting, waiting_packets: 0, off: false }
     }
 
+    /// Takes over those of another, whose connections lie `behind` so many.
+    pub fn join(&mut self, mut other: Self, behind: usize) {
+        other.measure_waiting();
+        for mut t in other.list {
+            t.connection += behind;
+            self.keep(Some(t));
+        }
+        self.not_grouped += other.not_grouped;
+    }
+
+    /// Packets of transfers that were kept for groups.
+    pub fn kept(&self) -> usize {
+        ROOM - self.room
+    }
+
+    /// Whether those of several fit into one.
+    pub fn fit_one(several: &[&Self]) -> bool {
+        several.iter().map(|t| t.kept()).sum::<usize>() <= ROOM && several.iter().all(|t| t.not_grouped == 0)
+    }
+
     /// The transfers, and how many of them cannot be tried in groups.
     pub fn finish(mut self) -> (Vec<Transfer>, u64) {
         self.measure_waiting();

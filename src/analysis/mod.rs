@@ -2,30 +2,30 @@
 //!
 //! Frame, packet, connection, measures, findings: each hop is a room of its own, and here they are joined. Memory
 //! is bounded by the connections that are open; of one that is over, a [`Summary`] stays, and a [`Case`] if it was
-//! reset.
+//! reset. [`front`] sees packets; [`shares`] has several threads do so.
+
+mod front;
+mod shares;
+
+pub use shares::analyze_file;
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
-use std::sync::mpsc;
-use std::thread;
 
+use self::front::Front;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::capture::{End, Facts, Frame, LinkType, Source};
 use crate::detect::name::{Names, compare, what};
 use crate::detect::reset::{Case, Judged, Keys, Servers, conclude, find_unseen, solve_keys};
 use crate::detect::{Finding, Level, Verdict};
 use crate::detect::{answer, cap, dns as answers};
+use crate::flow::Stage;
 use crate::flow::connection::{Connection, Ended};
-use crate::flow::defrag::Defragmenter;
-use crate::flow::refusal::Notice;
-use crate::flow::table::{FlowTable, Limits};
-use crate::flow::udp::Datagram;
-use crate::flow::{Segment, Stage};
+use crate::flow::table::Limits;
 use crate::measure::cap::{Transfer, Transfers};
-use crate::measure::datagrams::{Datagrams, Rows};
+use crate::measure::datagrams::Rows;
 use crate::measure::quic::Outcome;
 use crate::measure::{QuicSummary, Summaries, Summary};
-use crate::wire::{Packet, Payload, Stop, decode, dns};
+use crate::wire::Stop;
 
 /// What an analysis may use.
 #[derive(Clone, Debug, Default)]
@@ -110,10 +110,6 @@ pub struct Counts {
     pub dropped_between: u64,
 }
 
-/// An Ethernet frame of more payload than this was put together by the host (1500 and room for tunnels and tags;
-/// jumbo frames of 9000 bytes are as rare as they are telling).
-const LONGEST_SEGMENT: u32 = 1600;
-
 /// An analysis in progress. A copy of it can be finished while it goes on.
 #[derive(Clone)]
 pub struct Analyzer {
@@ -121,19 +117,6 @@ pub struct Analyzer {
     collected: Collected,
     names: Names,
 }
-
-/// The part that sees packets.
-#[derive(Clone)]
-struct Front {
-    table: FlowTable,
-    defrag: Defragmenter,
-    datagrams: Datagrams,
-    counts: Counts,
-    previous: Option<Timestamp>,
-}
-
-/// A connection that is over, and how far the capture had come by then.
-type Over = (Box<Connection>, Timestamp);
 
 /// What is left of connections that are over.
 #[derive(Clone, Default)]
@@ -153,6 +136,18 @@ impl Collected {
         self.transfers.take(c, self.summaries.len());
         self.cases.extend(Case::new(c, self.summaries.len()));
         self.summaries.push(Box::new(Summary::new(c, seen_until)));
+    }
+
+    /// Takes over what another collected of other connections; `number` gives a stream its number.
+    fn join(&mut self, mut other: Self, number: impl Fn(u64) -> u64) {
+        let before = self.summaries.len();
+        other.summaries.iter_mut().for_each(|s| s.stream = number(s.stream));
+        other.cases.iter_mut().for_each(|c| c.connection += before);
+        self.summaries.append(&mut other.summaries);
+        self.cases.append(&mut other.cases);
+        self.servers.join(other.servers);
+        self.transfers.join(other.transfers, before);
+        self.packets_not_kept += other.packets_not_kept;
     }
 
     /// Drops the rows that `drop` names, in the order in which they were taken.
@@ -178,94 +173,6 @@ impl Collected {
 
 /// The longest time that a detector compares over: connections with other names within an hour.
 const LONGEST_WINDOW: Span = Span::from_secs(3600);
-
-impl Front {
-    fn new(limits: Limits) -> Self {
-        Self {
-            table: FlowTable::new(limits),
-            defrag: Defragmenter::default(),
-            datagrams: Datagrams::new(limits.connections),
-            counts: Counts::default(),
-            previous: None,
-        }
-    }
-
-    /// Takes one frame; `over` gets the connections that are over by now.
-    fn push(&mut self, frame: &Frame<'_>, over: &mut impl FnMut(Over)) {
-        self.count(frame);
-        let packet = decode::frame(frame);
-        if let (Payload::Fragment(data), Some(ip)) = (packet.payload, packet.ip) {
-            self.counts.fragments += 1;
-            let fragment = ip.fragment.and_then(|f| self.defrag.push(frame.at, &ip, f, data));
-            if let Some((ip, payload)) = fragment {
-                self.push_packet(frame, &decode::reassembled(ip, &payload), over);
-            }
-            return;
-        }
-        self.push_packet(frame, &packet, over);
-    }
-
-    fn push_packet(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, over: &mut impl FnMut(Over)) {
-        match (packet.payload, &packet.ip) {
-            (Payload::Tcp(tcp), Some(ip)) => {
-                self.counts.tcp += 1;
-                self.counts.tunnelled += u64::from(packet.tunnelled);
-                self.counts.offloaded += u64::from(tcp.payload_len > LONGEST_SEGMENT);
-                let (segment, src, dst) = Segment::new(frame.number, frame.at, ip, &tcp);
-                if (src.port == dns::PORT || dst.port == dns::PORT) && !tcp.payload.is_empty() {
-                    self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
-                }
-                let now = self.counts.last.unwrap_or(frame.at);
-                self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| over((c, now)));
-            }
-            (Payload::Udp(udp), Some(ip)) => {
-                self.counts.udp += 1;
-                self.datagrams.push(&Datagram::new(frame.number, frame.at, ip, &udp, packet.tunnelled));
-            }
-            (Payload::Quoted(quoted), ip) => {
-                if let Some(ip) = ip {
-                    let (frame, at) = (frame.number, frame.at);
-                    self.table.quoted(Notice { frame, at, from: ip.src, ttl: ip.ttl, quoted });
-                }
-                *self.counts.other.entry("icmp_error").or_default() += 1;
-            }
-            (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,
-            (Payload::Other(name), _) => *self.counts.other.entry(name).or_default() += 1,
-            (Payload::Fragment(_) | Payload::Tcp(_) | Payload::Udp(_), _) => {} // a fragment of one; these always have IP
-        }
-    }
-
-    fn count(&mut self, frame: &Frame<'_>) {
-        let c = &mut self.counts;
-        c.frames += 1;
-        c.wire_bytes += u64::from(frame.wire_len);
-        c.captured_bytes += frame.data.len() as u64;
-        c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
-        c.dropped_between = c.dropped_between.saturating_add(frame.dropped_before); // a file may claim anything
-        if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
-            c.link_types.push(frame.link_type);
-        }
-        if let Some(previous) = self.previous {
-            let step = frame.at.since(previous).ns();
-            c.time_went_back += u64::from(step < 0);
-            c.longest_gap_ns = c.longest_gap_ns.max(step);
-        }
-        self.previous = Some(frame.at);
-        c.first = c.first.or(Some(frame.at));
-        c.last = Some(c.last.map_or(frame.at, |l| l.max(frame.at)));
-        c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
-    }
-
-    /// Ends all connections that are left.
-    fn end(&mut self, over: &mut impl FnMut(Over)) {
-        let now = self.counts.last.unwrap_or_default();
-        self.table.finish(&mut |c| over((c, now)));
-        self.defrag.finish();
-        self.counts.fragments_incomplete = self.defrag.incomplete;
-        self.counts.connections_evicted = self.table.evicted;
-        self.counts.connections_forgotten = self.table.forgotten();
-    }
-}
 
 impl Analyzer {
     /// An analysis that has seen nothing yet.
@@ -317,8 +224,8 @@ impl Analyzer {
         let (mut transfers, not_grouped) = transfers.finish();
         counts.packets_not_kept = packets_not_kept;
         counts.transfers_not_grouped = not_grouped;
-        let keys = solve_keys(&cases);
         let connections = in_order(summaries, &mut cases, &mut transfers);
+        let keys = solve_keys(&cases);
         let udp = datagrams.finish();
         let mut verdicts: Vec<_> = connections.iter().map(|s| without_resets(s)).collect();
         let mut findings = Vec::new();
@@ -378,6 +285,7 @@ fn in_order(mut summaries: Summaries, cases: &mut [Case], transfers: &mut [Trans
         }
     }
     cases.sort_unstable_by_key(|c| c.connection);
+    transfers.sort_unstable_by_key(|t| (t.connection, t.direction));
     summaries
 }
 
@@ -508,54 +416,11 @@ impl Analysis {
     }
 }
 
-/// Analyses all frames of a source; `progress` is told now and then how far it has come.
+/// Analyses a source from its beginning to its end. `progress` is told now and then how far reading has come.
 pub fn analyze(source: &mut dyn Source, settings: Settings, progress: &mut dyn FnMut(u64)) -> Analysis {
     let mut collected = Collected { transfers: Transfers::new(settings.threads), ..Collected::default() };
     let mut front = Front::new(settings.limits);
-    if settings.threads > 1 {
-        collected = thread::scope(|scope| {
-            let (send, receive) = mpsc::sync_channel::<Vec<Over>>(BATCHES);
-            let collector = scope.spawn(move || {
-                receive.into_iter().flatten().for_each(|(c, now)| collected.take(&c, now));
-                collected
-            });
-            let mut batch = Vec::new();
-            read(source, &mut front, progress, &mut |over| {
-                batch.push(over);
-                if batch.len() == BATCH {
-                    // it takes until it is told the end, or has panicked, which `join` tells
-                    let _ = send.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
-                }
-            });
-            let _ = send.send(batch);
-            drop(send);
-            collector.join().unwrap_or_else(|panic| resume_unwind(panic))
-        });
-    } else {
-        read(source, &mut front, progress, &mut |(c, now)| collected.take(&c, now));
-    }
+    front.read(source, progress, &mut |(c, now)| collected.take(&c, now));
     let files = source.files().into_iter().cloned().collect();
     Analyzer { front, collected, names: settings.names }.judge(files)
-}
-
-/// Connections that are over are handed on so many at a time, and so many times at most before they are taken.
-const BATCH: usize = 64;
-const BATCHES: usize = 8;
-
-/// Reads a source to its end.
-fn read(
-    source: &mut dyn Source,
-    front: &mut Front,
-    progress: &mut dyn FnMut(u64),
-    over: &mut impl FnMut(Over),
-) {
-    let mut n = 0u32;
-    while let Some(frame) = source.next_frame() {
-        front.push(&frame, over);
-        n = n.wrapping_add(1);
-        if n.trailing_zeros() >= 14 {
-            progress(source.position());
-        }
-    }
-    front.end(over);
 }

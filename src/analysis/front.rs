@@ -1,0 +1,185 @@
+//! The part of an analysis that sees packets: it counts and decodes them, and hands on the connections that are over.
+
+use crate::base::{Endpoint, Timestamp};
+use crate::capture::{Frame, Source};
+use crate::flow::connection::Connection;
+use crate::flow::defrag::Defragmenter;
+use crate::flow::key::Key;
+use crate::flow::refusal::Notice;
+use crate::flow::Segment;
+use crate::flow::table::{FlowTable, Limits};
+use crate::flow::udp::Datagram;
+use crate::measure::datagrams::Datagrams;
+use crate::wire::{Packet, Payload, decode, dns};
+
+use super::Counts;
+
+/// A connection that is over, and how far the capture had come by then.
+pub(super) type Over = (Box<Connection>, Timestamp);
+
+/// An Ethernet frame of more payload than this was put together by the host (1500 and room for tunnels and tags;
+/// jumbo frames of 9000 bytes are as rare as they are telling).
+const LONGEST_SEGMENT: u32 = 1600;
+
+/// The part that sees packets.
+#[derive(Clone)]
+pub(super) struct Front {
+    pub(super) table: FlowTable,
+    defrag: Defragmenter,
+    pub(super) datagrams: Datagrams,
+    pub(super) counts: Counts,
+    previous: Option<Timestamp>,
+    /// Which of the connections it takes, where several share them.
+    share: Option<Share>,
+}
+
+/// One of several equal shares of all connections; the first has whatever is no TCP as well.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) nth: u32,
+    pub(super) of: u32,
+}
+
+impl Share {
+    fn has(self, a: Endpoint, b: Endpoint) -> bool {
+        Key::new(a, b).0.share(self.of) == self.nth
+    }
+}
+
+impl Front {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            table: FlowTable::new(limits),
+            defrag: Defragmenter::default(),
+            datagrams: Datagrams::new(limits.connections),
+            counts: Counts::default(),
+            previous: None,
+            share: None,
+        }
+    }
+
+    /// One that takes only a share of the connections.
+    pub(super) fn of_share(limits: Limits, share: Share) -> Self {
+        Self { table: FlowTable::unnumbered(limits), share: Some(share), ..Self::new(limits) }
+    }
+
+    /// Reads a source to its end.
+    pub(super) fn read(
+        &mut self,
+        source: &mut dyn Source,
+        progress: &mut dyn FnMut(u64),
+        over: &mut impl FnMut(Over),
+    ) {
+        let mut n = 0u32;
+        while let Some(frame) = source.next_frame() {
+            self.push(&frame, over);
+            n = n.wrapping_add(1);
+            if n.trailing_zeros() >= 14 {
+                progress(source.position());
+            }
+        }
+        self.end(over);
+    }
+
+    /// Whether it is the one of several that takes what is no TCP.
+    fn is_first(&self) -> bool {
+        self.share.is_none_or(|s| s.nth == 0)
+    }
+
+    fn takes(&self, a: Endpoint, b: Endpoint) -> bool {
+        self.share.is_none_or(|s| s.has(a, b))
+    }
+
+    /// Takes one frame; `over` gets the connections that are over by now.
+    pub(super) fn push(&mut self, frame: &Frame<'_>, over: &mut impl FnMut(Over)) {
+        self.count(frame);
+        self.table.clock(frame.at);
+        let packet = decode::frame(frame);
+        if let (Payload::Fragment(data), Some(ip)) = (packet.payload, packet.ip) {
+            self.counts.fragments += 1;
+            let fragment = ip.fragment.and_then(|f| self.defrag.push(frame.at, &ip, f, data));
+            if let Some((ip, payload)) = fragment {
+                self.push_packet(frame, &decode::reassembled(ip, &payload), over);
+            }
+            return;
+        }
+        self.push_packet(frame, &packet, over);
+    }
+
+    fn push_packet(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, over: &mut impl FnMut(Over)) {
+        match (packet.payload, &packet.ip) {
+            (Payload::Tcp(tcp), Some(ip)) => {
+                self.counts.tcp += 1;
+                self.counts.tunnelled += u64::from(packet.tunnelled);
+                self.counts.offloaded += u64::from(tcp.payload_len > LONGEST_SEGMENT);
+                let src = Endpoint { addr: ip.src, port: tcp.src_port() };
+                let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
+                let speaks_dns = (src.port == dns::PORT || dst.port == dns::PORT) && !tcp.payload.is_empty();
+                let takes = self.takes(src, dst);
+                if !takes && !(speaks_dns && self.is_first()) {
+                    return;
+                }
+                let (segment, ..) = Segment::new(frame.number, frame.at, ip, &tcp);
+                if speaks_dns && self.is_first() {
+                    self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
+                }
+                if !takes {
+                    return;
+                }
+                let now = self.counts.last.unwrap_or(frame.at);
+                self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| over((c, now)));
+            }
+            (Payload::Udp(udp), Some(ip)) => {
+                self.counts.udp += 1;
+                if !self.is_first() {
+                    return;
+                }
+                self.datagrams.push(&Datagram::new(frame.number, frame.at, ip, &udp, packet.tunnelled));
+            }
+            (Payload::Quoted(quoted), ip) => {
+                if let Some(ip) = ip
+                    && self.takes(quoted.src, quoted.dst)
+                {
+                    let (frame, at) = (frame.number, frame.at);
+                    self.table.quoted(Notice { frame, at, from: ip.src, ttl: ip.ttl, quoted });
+                }
+                *self.counts.other.entry("icmp_error").or_default() += 1;
+            }
+            (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,
+            (Payload::Other(name), _) => *self.counts.other.entry(name).or_default() += 1,
+            (Payload::Fragment(_) | Payload::Tcp(_) | Payload::Udp(_), _) => {} // a fragment of one; these always have IP
+        }
+    }
+
+    fn count(&mut self, frame: &Frame<'_>) {
+        let c = &mut self.counts;
+        c.frames += 1;
+        c.wire_bytes += u64::from(frame.wire_len);
+        c.captured_bytes += frame.data.len() as u64;
+        c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
+        c.dropped_between = c.dropped_between.saturating_add(frame.dropped_before); // a file may claim anything
+        if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
+            c.link_types.push(frame.link_type);
+        }
+        if let Some(previous) = self.previous {
+            let step = frame.at.since(previous).ns();
+            c.time_went_back += u64::from(step < 0);
+            c.longest_gap_ns = c.longest_gap_ns.max(step);
+        }
+        self.previous = Some(frame.at);
+        c.first = c.first.or(Some(frame.at));
+        c.last = Some(c.last.map_or(frame.at, |l| l.max(frame.at)));
+        c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
+    }
+
+    /// Ends all connections that are left.
+    pub(super) fn end(&mut self, over: &mut impl FnMut(Over)) {
+        let now = self.counts.last.unwrap_or_default();
+        self.table.finish(&mut |c| over((c, now)));
+        self.defrag.finish();
+        self.counts.fragments_incomplete = self.defrag.incomplete;
+        self.counts.connections_evicted = self.table.evicted;
+        self.counts.connections_forgotten = self.table.forgotten();
+    }
+}
+
