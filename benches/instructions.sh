@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# What a packet costs in instructions, allocations and bytes allocated: figures that a busy machine does not move.
+#
+#   benches/instructions.sh [INPUT...]            a table; an INPUT is KIND@SCALE as `benches/inputs.rs` has it
+#   benches/instructions.sh --profile INPUT       where they go, function by function
+#
+# The whole program (`analyze --format json`) under valgrind's callgrind and dhat; what it does for a capture without packets
+# is subtracted. Keep inputs small: valgrind is fifty times slower. PINCHPOINT names another binary than the release build,
+# PINCHPOINT_ARGS more arguments.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export LC_ALL=C
+if ! command -v valgrind >/dev/null; then
+  echo "valgrind is not installed (apt install valgrind)" >&2
+  exit 1
+fi
+profile=
+if [ "${1:-}" = --profile ]; then profile=1; shift; fi
+inputs=("$@")
+if [ $# = 0 ]; then
+  inputs=(big@0.02 small@0.01 many@0.01 open@0.003 handshakes@0.01 one@0.03 throttled@0.01 ordinary@0.05)
+fi
+if [ -z "${PINCHPOINT:-}" ]; then
+  cargo build --release --no-default-features --quiet
+  PINCHPOINT=target/release/pinchpoint
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+read -ra more <<<"${PINCHPOINT_ARGS:-}"
+program=("$PINCHPOINT" analyze --quiet --format json "${more[@]}")
+make() { cargo bench --no-default-features --quiet --bench inputs -- "$1"; }
+
+under() { # TOOL FILE: the program under a tool of valgrind, what the tool says on standard output
+  local tool=$1 file=$2
+  valgrind --tool="$tool" --"$tool"-out-file="$tmp/$tool" "${program[@]}" "$file" 2>&1 >/dev/null || true
+}
+instructions() { under callgrind "$1" | sed -n 's/.*Collected : \([0-9]*\).*/\1/p'; }
+allocations() { # bytes and blocks, over the whole run, and the bytes in use at the peak
+  under dhat "$1" | tr -d , | sed -n 's/.*Total: *\([0-9]*\) bytes in \([0-9]*\) blocks.*/\1 \2/p; s/.*At t-gmax: *\([0-9]*\) bytes.*/\1/p' | xargs
+}
+packets() { "${program[@]}" "$1" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;1p'; }
+
+if [ -n "$profile" ]; then
+  file=$(make "${inputs[0]}")
+  instructions "$file" >/dev/null
+  callgrind_annotate --show-percs=yes "$tmp/callgrind" | head -80
+  exit
+fi
+
+empty=$(make big@0)
+start=$(instructions "$empty")
+read -r start_bytes start_blocks _ <<<"$(allocations "$empty")"
+echo "commit $(git rev-parse --short HEAD), $(valgrind --version), $("$PINCHPOINT" --version); without packets: $start instructions"
+echo
+echo "| input | packets | instructions a packet | allocations a packet | bytes allocated a packet | peak of the heap, MB |"
+echo "|---|---|---|---|---|---|"
+for input in "${inputs[@]}"; do
+  file=$(make "$input")
+  n=$(packets "$file")
+  read -r bytes blocks peak <<<"$(allocations "$file")"
+  awk -v input="$input" -v n="$n" -v i="$(instructions "$file")" -v i0="$start" -v a="$blocks" -v a0="$start_blocks" \
+    -v b="$bytes" -v b0="$start_bytes" -v peak="$peak" 'BEGIN {
+      printf "| %s | %d | %.0f | %.2f | %.0f | %.1f |\n", input, n, (i - i0) / n, (a - a0) / n, (b - b0) / n, peak / 1e6 }'
+done
