@@ -26,16 +26,16 @@ against() {
   forget
   FILE=$(input "$4")
   export FILE
-  program pinchpoint 99 "" "$(pinchpoint_on 1)"
-  program "$1" 99 "" "$2"
+  program pinchpoint "$PINCHPOINT" 99 "" "$(pinchpoint_on 1)"
+  program "$1" "${2%% *}" 99 "" "$2"
   [ ${#names[@]} = 2 ] || return 0
   rounds "$n"
   row "$4, time by that of $1" "≤ $3×" "$(ratio pinchpoint "$1")× ($(wall pinchpoint) s by $(wall "$1") s; pinchpoint $(spread pinchpoint), $1 $(spread "$1"); CPU $(cpu_ratio pinchpoint "$1")×)"
 }
 
-goal_big() { against "tcpdump -w" 'exec tcpdump -r "$FILE" -w /dev/null' 0.55 big; }
-goal_small() { against "tcpdump -w" 'exec tcpdump -r "$FILE" -w /dev/null' 0.95 small; }
-goal_many() { against softflowd 'exec softflowd -d -v 9 -n 127.0.0.1:9 -p none -c none -r "$FILE"' 0.27 many; }
+goal_big() { against "tcpdump -w" 'tcpdump -r "$FILE" -w /dev/null' 0.55 big; }
+goal_small() { against "tcpdump -w" 'tcpdump -r "$FILE" -w /dev/null' 0.95 small; }
+goal_many() { against softflowd 'softflowd -d -v 9 -n 127.0.0.1:9 -p none -c none -r "$FILE"' 0.27 many; }
 
 goal_threads() {
   local words goal
@@ -48,8 +48,8 @@ goal_threads() {
     forget
     FILE=$(input "$words")
     export FILE
-    program one 99 "" "$(pinchpoint_on 1)"
-    program two 99 "" "$(pinchpoint_on 2)"
+    program one "$PINCHPOINT" 99 "" "$(pinchpoint_on 1)"
+    program two "$PINCHPOINT" 99 "" "$(pinchpoint_on 2)"
     rounds "$n"
     sh -c "$(pinchpoint_on 1)" >"$tmp/1.json" || true
     sh -c "$(pinchpoint_on 2)" | cmp - "$tmp/1.json" && same="same bytes" || same="OTHER BYTES"
@@ -66,7 +66,7 @@ goal_open() {
     forget
     FILE=$(input "$words")
     export FILE
-    program pinchpoint 99 "" "$(pinchpoint_on 1 " --max-connections 2000000")"
+    program pinchpoint "$PINCHPOINT" 99 "" "$(pinchpoint_on 1 " --max-connections 2000000")"
     rounds 3
     cpu pinchpoint >"$tmp/$words.cpu"
   done
@@ -90,8 +90,8 @@ goal_cold() {
   forget
   FILE=$(input big)
   export FILE
-  program cat 99 "" 'exec cat "$FILE"'
-  program pinchpoint 99 "" "$(pinchpoint_on 1)"
+  program cat cat 99 "" 'cat "$FILE" >/dev/null'
+  program pinchpoint "$PINCHPOINT" 99 "" "$(pinchpoint_on 1)"
   for ((i = 0; i < n; i++)); do
     for name in "${names[@]}"; do
       echo 3 >/proc/sys/vm/drop_caches
@@ -104,7 +104,7 @@ goal_cold() {
 # through_a_pipe INPUT: CPU time and memory on a capture that is made as it is read
 through_a_pipe() {
   forget
-  program pipe 99 "" "$PINCHPOINT analyze --quiet --format json ${threads:+--threads 1} -"
+  program pipe "$PINCHPOINT" 99 "" "$PINCHPOINT analyze --quiet --format json ${threads:+--threads 1} -"
   cargo bench --no-default-features --quiet --bench inputs -- "$1" --pipe | once pipe
   local packets
   packets=$(head -c 4000 "$tmp/out" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;1p')

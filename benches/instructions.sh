@@ -43,7 +43,10 @@ packets() { "${program[@]}" "$1" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;
 if [ -n "$profile" ]; then
   file=$(make "${inputs[0]}")
   instructions "$file" >/dev/null
-  callgrind_annotate --show-percs=yes "$tmp/callgrind" | head -80
+  for inclusive in no yes; do
+    echo "inclusive: $inclusive"
+    callgrind_annotate --show-percs=yes --inclusive="$inclusive" --auto=no "$tmp/callgrind" | sed -n '/file:function/,$p' | sed -n 3,50p
+  done
   exit
 fi
 

@@ -21,24 +21,24 @@ done
 
 slow() { [ -n "$fast" ] || program "$@"; }
 programs() {
-  program "pinchpoint" 99 "verdicts: flows, TCP analysis, names, every detector; JSON" "$(pinchpoint_on 1)"
-  [ -z "$threads" ] || program "pinchpoint, $(nproc) threads" 99 "the same" "$(pinchpoint_on "$(nproc)")"
-  program "cat" 99 "reads" 'exec cat "$FILE"'
-  program "capinfos" 99 "counts packets" 'exec capinfos -M -csdu "$FILE"'
-  program "tcpdump -w" 99 "copies to /dev/null" 'exec tcpdump -r "$FILE" -w /dev/null'
-  program "tcpdump, filter" 99 "prints resets" "exec tcpdump -nr \"\$FILE\" 'tcp[tcpflags] & tcp-rst != 0'"
-  program "softflowd" 99 "flow records (NetFlow 9), at most 8,192 flows at a time" \
-    'exec softflowd -d -v 9 -n 127.0.0.1:9 -p none -c none -r "$FILE"'
-  program "nfpcapd" 99 "flow records, to files" "d=\$(mktemp -d -p $tmp); nfpcapd -r \"\$FILE\" -w \$d; rm -r \$d"
-  program "argus and ra" 3 "flow records with losses, as text" 'argus -r "$FILE" -w - | ra -n -r -'
-  program "tcptrace" 3 "TCP analysis; prints counts" 'exec tcptrace -n "$FILE"'
-  program "tcptrace -lrW" 3 "TCP analysis; prints all of each connection" 'exec tcptrace -n -l -r -W "$FILE"'
-  program "ndpiReader" 2 "flows, protocols, names" "exec ndpiReader -q -i \"\$FILE\" -C $tmp/ndpi"
-  program "suricata" 2 "flows, reassembly, names; no rules" \
+  program "pinchpoint" "$PINCHPOINT" 99 "verdicts: flows, TCP analysis, names, every detector; JSON" "$(pinchpoint_on 1)"
+  [ -z "$threads" ] || program "pinchpoint, $(nproc) threads" "$PINCHPOINT" 99 "the same" "$(pinchpoint_on "$(nproc)")"
+  program "cat" cat 99 "reads" 'cat "$FILE" >/dev/null'
+  program "capinfos" capinfos 99 "counts packets" 'capinfos -M -csdu "$FILE"'
+  program "tcpdump -w" tcpdump 99 "copies to /dev/null" 'tcpdump -r "$FILE" -w /dev/null'
+  program "tcpdump, filter" tcpdump 99 "prints resets" "tcpdump -nr \"\$FILE\" 'tcp[tcpflags] & tcp-rst != 0'"
+  program "softflowd" softflowd 99 "flow records (NetFlow 9), at most 8,192 flows at a time" \
+    'softflowd -d -v 9 -n 127.0.0.1:9 -p none -c none -r "$FILE"'
+  program "nfpcapd" nfpcapd 99 "flow records, to files" "d=\$(mktemp -d -p $tmp); nfpcapd -r \"\$FILE\" -w \$d; rm -r \$d"
+  program "argus and ra" ra 3 "flow records with losses, as text" 'argus -r "$FILE" -w - | ra -n -r -'
+  program "tcptrace" tcptrace 3 "TCP analysis; prints counts" 'tcptrace -n "$FILE"'
+  program "tcptrace -lrW" tcptrace 3 "TCP analysis; prints all of each connection" 'tcptrace -n -l -r -W "$FILE"'
+  program "ndpiReader" ndpiReader 2 "flows, protocols, names" "ndpiReader -q -i \"\$FILE\" -C $tmp/ndpi"
+  program "suricata" suricata 2 "flows, reassembly, names; no rules" \
     "mkdir -p $tmp/eve; suricata --runmode single -S /dev/null -l $tmp/eve -r \"\$FILE\"; rm -r $tmp/eve"
-  slow "tshark, conversations" 1 "flow records" 'exec tshark -nq -z conv,tcp -r "$FILE"'
-  slow "tshark, analysis" 1 "TCP analysis, resets, names" \
-    "exec tshark -n -r \"\$FILE\" -Y 'tcp.analysis.flags || tcp.flags.reset == 1 || tls.handshake.extensions_server_name' -T fields -e frame.number -e tcp.stream -e tls.handshake.extensions_server_name"
+  slow "tshark, conversations" tshark 1 "flow records" 'tshark -nq -z conv,tcp -r "$FILE"'
+  slow "tshark, analysis" tshark 1 "TCP analysis, resets, names" \
+    "tshark -n -r \"\$FILE\" -Y 'tcp.analysis.flags || tcp.flags.reset == 1 || tls.handshake.extensions_server_name' -T fields -e frame.number -e tcp.stream -e tls.handshake.extensions_server_name"
 }
 
 machine

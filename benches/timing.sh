@@ -14,22 +14,22 @@ declare -A most does command
 # forget: no programs
 forget() { names=(); rm -f "$tmp"/*.times; }
 
-# program NAME ROUNDS WHAT COMMAND: one more, if the first word of its command is installed
+# program NAME BINARY ROUNDS WHAT COMMAND: one more, if its binary is installed
 program() {
-  local first=${4%% *}
-  if ! type -P "$first" >/dev/null; then
-    echo "skipped: $1 ($first is not installed)" >&2
+  if ! type -P "$2" >/dev/null; then
+    echo "skipped: $1 ($2 is not installed)" >&2
     return
   fi
   names+=("$1")
-  most[$1]=$2 does[$1]=$3 command[$1]=$4
+  most[$1]=$3 does[$1]=$4 command[$1]=$5
 }
 
 # once NAME: runs it, and notes wall, CPU and memory
 once() {
   local name=$1 run=() times rss=0
   if [ -n "$gnu_time" ]; then run=("$gnu_time" -q -f %M -o "$tmp/rss"); fi
-  times=$( { time "${run[@]}" sh -c "${command[$name]}" >"$tmp/out" 2>"$tmp/err"; } 2>&1 ) || true
+  times=$( { time "${run[@]}" sh -c "${command[$name]}" >"$tmp/out" 2>"$tmp/err"; } 2>&1 ) ||
+    echo "$name failed: $(tail -1 "$tmp/err")" >&2
   [ -z "$gnu_time" ] || rss=$(cat "$tmp/rss")
   echo "$times $rss" | awk '{ print $1, $2 + $3, $4 / 1024 * 1.048576 }' >>"$tmp/$name.times"
 }
