@@ -4,9 +4,9 @@
 #   benches/instructions.sh [INPUT...]            a table; an INPUT is KIND@SCALE as `benches/inputs.rs` has it
 #   benches/instructions.sh --profile INPUT       where they go, function by function
 #
-# The whole program (`analyze --format json`) under valgrind's callgrind and dhat; what it does for a capture without packets
-# is subtracted. Keep inputs small: valgrind is fifty times slower. PINCHPOINT names another binary than the release build,
-# PINCHPOINT_ARGS more arguments.
+# The whole program (`analyze --format json`) under valgrind's callgrind; what it does for a capture without packets is
+# subtracted. Allocations are those of `benches/allocations.rs`, under dhat. Keep inputs small: valgrind is fifty times slower.
+# PINCHPOINT names another binary than the release build, PINCHPOINT_ARGS more arguments.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -30,13 +30,14 @@ read -ra more <<<"${PINCHPOINT_ARGS:-}"
 program=("$PINCHPOINT" analyze --quiet --format json "${more[@]}")
 make() { cargo bench --no-default-features --quiet --bench inputs -- "$1"; }
 
-under() { # TOOL FILE: the program under a tool of valgrind, what the tool says on standard output
-  local tool=$1 file=$2
-  valgrind --tool="$tool" --"$tool"-out-file="$tmp/$tool" "${program[@]}" "$file" 2>&1 >/dev/null || true
+under() { # TOOL COMMAND...: what a tool of valgrind says of it, on standard output
+  local tool=$1
+  shift
+  valgrind --tool="$tool" --"$tool"-out-file="$tmp/$tool" "$@" 2>&1 >/dev/null || true
 }
-instructions() { under callgrind "$1" | sed -n 's/.*Collected : \([0-9]*\).*/\1/p'; }
+instructions() { under callgrind "${program[@]}" "$1" | sed -n 's/.*Collected : \([0-9]*\).*/\1/p'; }
 allocations() { # bytes and blocks, over the whole run, and the bytes in use at the peak
-  under dhat "$1" | tr -d , | sed -n 's/.*Total: *\([0-9]*\) bytes in \([0-9]*\) blocks.*/\1 \2/p; s/.*At t-gmax: *\([0-9]*\) bytes.*/\1/p' | xargs
+  under dhat "$whole" "$1" | tr -d , | sed -n 's/.*Total: *\([0-9]*\) bytes in \([0-9]*\) blocks.*/\1 \2/p; s/.*At t-gmax: *\([0-9]*\) bytes.*/\1/p' | xargs
 }
 packets() { "${program[@]}" "$1" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;1p'; }
 
@@ -50,6 +51,7 @@ if [ -n "$profile" ]; then
   exit
 fi
 
+whole=$(cargo bench --no-default-features --bench allocations --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
 empty=$(make big@0)
 start=$(instructions "$empty")
 read -r start_bytes start_blocks _ <<<"$(allocations "$empty")"
