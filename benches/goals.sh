@@ -17,8 +17,8 @@ for arg in "$@"; do
   esac
 done
 [ ${#goals[@]} -gt 0 ] || goals=(big small many threads open memory cold growth hostile)
-. benches/timing.sh
-stages() { cargo bench --no-default-features --quiet --bench stages -- "$@"; }
+. benches/common.sh
+stages=$(built stages)
 row() { printf '| %s | %s | %s |\n' "$1" "$2" "$3"; }
 
 # against PEER COMMAND GOAL INPUT: pinchpoint's wall time by a peer's
@@ -60,7 +60,7 @@ goal_threads() {
 goal_open() {
   local file each
   file=$(input open)
-  each=$(stages "--memory=$file")
+  each=$("$stages" "--memory=$file")
   row "memory of an open connection, 1,000,000 open" "≤ 400 B" "${each#memory: }"
   for words in open open@0.015; do
     forget
@@ -78,7 +78,7 @@ goal_open() {
 goal_memory() {
   local file
   file=$(input big)
-  row "memory on big" "≤ 64 MB beyond the open connections" "$(stages "--memory=$file" | sed 's/^memory: //')"
+  row "memory on big" "≤ 64 MB beyond the open connections" "$("$stages" "--memory=$file" | sed 's/^memory: //')"
   [ -z "$long" ] || row "peak on ten times big, through a pipe" "flat, but for the rows" "$(through_a_pipe big@10)"
 }
 
@@ -105,7 +105,7 @@ goal_cold() {
 through_a_pipe() {
   forget
   program pipe "$PINCHPOINT" 99 "" "$PINCHPOINT analyze --quiet --format json ${threads:+--threads 1} -"
-  cargo bench --no-default-features --quiet --bench inputs -- "$1" --pipe | once pipe
+  "$inputs_bench" "$1" --pipe | once pipe
   local packets
   packets=$(head -c 4000 "$tmp/out" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;1p')
   awk -v p="$packets" -v c="$(cpu pipe)" -v m="$(rss pipe)" 'BEGIN { printf "%d packets: %.0f ns of CPU a packet, peak %.0f MB", p, c * 1e9 / p, m }'
@@ -121,7 +121,7 @@ goal_growth() {
 
 goal_hostile() {
   local worst
-  stages hostile --rounds="$n" >"$tmp/hostile"
+  "$stages" hostile --rounds="$n" >"$tmp/hostile"
   worst=$(grep '^|' "$tmp/hostile" | sed 1,2d | awk -F'|' '{ print $7, $2 }' | sort -g | tail -1)
   row "hostile packets, cost by that of ordinary ones" "≤ 4×" "worst: $worst; $(tail -1 "$tmp/hostile")"
 }

@@ -6,29 +6,22 @@
 #
 # The whole program (`analyze --format json`) under valgrind's callgrind; what it does for a capture without packets is
 # subtracted. Allocations are those of `benches/allocations.rs`, under dhat. Keep inputs small: valgrind is fifty times slower.
-# PINCHPOINT names another binary than the release build, PINCHPOINT_ARGS more arguments.
+# PINCHPOINT_ARGS are more arguments for the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export LC_ALL=C
 if ! command -v valgrind >/dev/null; then
   echo "valgrind is not installed (apt install valgrind)" >&2
   exit 1
 fi
 profile=
-if [ "${1:-}" = --profile ]; then profile=1; shift; fi
+if [ "${1:-}" = --profile ]; then profile=1 && shift; fi
 inputs=("$@")
 if [ $# = 0 ]; then
   inputs=(big@0.02 small@0.01 many@0.01 open@0.003 handshakes@0.01 one@0.03 throttled@0.01 ordinary@0.05)
 fi
-if [ -z "${PINCHPOINT:-}" ]; then
-  cargo build --release --no-default-features --quiet
-  PINCHPOINT=target/release/pinchpoint
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. benches/common.sh
 read -ra more <<<"${PINCHPOINT_ARGS:-}"
 program=("$PINCHPOINT" analyze --quiet --format json "${more[@]}")
-make() { cargo bench --no-default-features --quiet --bench inputs -- "$1"; }
 
 under() { # TOOL COMMAND...: what a tool of valgrind says of it, on standard output
   local tool=$1
@@ -42,7 +35,7 @@ allocations() { # bytes and blocks, over the whole run, and the bytes in use at 
 packets() { "${program[@]}" "$1" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;1p'; }
 
 if [ -n "$profile" ]; then
-  file=$(make "${inputs[0]}")
+  file=$(input "${inputs[0]}")
   instructions "$file" >/dev/null
   for inclusive in no yes; do
     echo "inclusive: $inclusive"
@@ -51,16 +44,17 @@ if [ -n "$profile" ]; then
   exit
 fi
 
-whole=$(cargo bench --no-default-features --bench allocations --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
-empty=$(make big@0)
+whole=$(built allocations)
+empty=$(input big@0)
 start=$(instructions "$empty")
 read -r start_bytes start_blocks _ <<<"$(allocations "$empty")"
-echo "commit $(git rev-parse --short HEAD), $(valgrind --version), $("$PINCHPOINT" --version); without packets: $start instructions"
+machine
+echo "benches/instructions.sh $*; $(valgrind --version); without packets: $start instructions"
 echo
 echo "| input | packets | instructions a packet | allocations a packet | bytes allocated a packet | peak of the heap, MB |"
 echo "|---|---|---|---|---|---|"
 for input in "${inputs[@]}"; do
-  file=$(make "$input")
+  file=$(input "$input")
   n=$(packets "$file")
   read -r bytes blocks peak <<<"$(allocations "$file")"
   awk -v input="$input" -v n="$n" -v i="$(instructions "$file")" -v i0="$start" -v a="$blocks" -v a0="$start_blocks" \

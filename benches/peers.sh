@@ -17,7 +17,7 @@ for arg in "$@"; do
   esac
 done
 [ ${#inputs[@]} -gt 0 ] || inputs=(big small many)
-. benches/timing.sh
+. benches/common.sh
 
 slow() { [ -n "$fast" ] || program "$@"; }
 programs() {

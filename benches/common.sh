@@ -1,5 +1,5 @@
-# Sourced by the scripts beside it: runs commands in turn, round by round, and gives medians. Wall and CPU time by bash's
-# `time`, memory by GNU time where it is installed.
+# Sourced by the scripts beside it. Builds what they run; runs commands in turn, round by round, and gives medians: wall and
+# CPU time by bash's `time`, memory by GNU time where it is installed. PINCHPOINT names another binary than the release build.
 export LC_ALL=C
 tmp=$(mktemp -d -p "$( [ -w /dev/shm ] && echo /dev/shm || echo /tmp)")
 trap 'rm -rf "$tmp"' EXIT
@@ -60,7 +60,7 @@ cpu_ratio() { paste -d' ' "$tmp/$1.times" "$tmp/$2.times" | awk 'NF == 6 { print
 # input WORDS: the path of a capture, made if need be, and read once so that it is in the page cache
 input() {
   local path
-  path=$(cargo bench --no-default-features --quiet --bench inputs -- "$1")
+  path=$("$inputs_bench" "$1")
   cat "$path" >/dev/null
   echo "$path"
 }
@@ -73,6 +73,13 @@ machine() {
     "$(git rev-parse --short HEAD)$(git diff --quiet HEAD -- src Cargo.toml || echo ' and changes'); $(date -u +%F); load $(cut -d' ' -f1 /proc/loadavg)"
 }
 
+# built NAME: the binary of a bench
+built() {
+  local said
+  said=$(cargo bench --no-default-features --no-run --bench "$1" 2>&1) || { echo "$said" >&2; return 1; }
+  sed -n 's/.*Executable.*(\(.*\))/\1/p' <<<"$said"
+}
+inputs_bench=$(built inputs)
 if [ -z "${PINCHPOINT:-}" ]; then
   cargo build --release --no-default-features --quiet
   PINCHPOINT=$PWD/target/release/pinchpoint
