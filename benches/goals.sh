@@ -122,7 +122,7 @@ goal_growth() {
 goal_hostile() {
   local worst
   "$stages" hostile --rounds="$n" >"$tmp/hostile"
-  worst=$(grep '^|' "$tmp/hostile" | sed 1,2d | awk -F'|' '{ print $7, $2 }' | sort -g | tail -1)
+  worst=$(grep '^|' "$tmp/hostile" | sed 1,2d | awk -F'|' '{ print $5, "judged,", $7, "written:", $2 }' | sort -g | tail -1 | xargs)
   row "hostile packets, cost by that of ordinary ones" "≤ 4×" "worst: $worst; $(tail -1 "$tmp/hostile")"
 }
 

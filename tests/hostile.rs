@@ -1,7 +1,7 @@
 //! Captures made to be slow or large: none takes more than linear time, and what is bounded stays so.
 //!
 //! The bound on time is a coarse one, which quadratic time breaks and a busy machine does not. The cost against as many
-//! ordinary packets is printed (`-- --nocapture`); `docs/accuracy.md` has the figures, some of which are far over one.
+//! ordinary packets is printed (`-- --nocapture`); `docs/benchmarks/speed.md` has the figures of longer runs.
 
 #![allow(
     clippy::unwrap_used,
