@@ -24,11 +24,11 @@ program() {
   most[$1]=$3 does[$1]=$4 command[$1]=$5
 }
 
-# once NAME: runs it, and notes wall, CPU and memory
+# once NAME [OUT]: runs it, and notes wall, CPU and memory; what it prints goes to OUT, which is /dev/null unless said
 once() {
-  local name=$1 run=() times rss=0
+  local name=$1 out=${2:-/dev/null} run=() times rss=0
   if [ -n "$gnu_time" ]; then run=("$gnu_time" -q -f %M -o "$tmp/rss"); fi
-  times=$( { time "${run[@]}" sh -c "${command[$name]}" >"$tmp/out" 2>"$tmp/err"; } 2>&1 ) ||
+  times=$( { time "${run[@]}" sh -c "${command[$name]}" >"$out" 2>"$tmp/err"; } 2>&1 ) ||
     echo "$name failed: $(tail -1 "$tmp/err")" >&2
   [ -z "$gnu_time" ] || rss=$(cat "$tmp/rss")
   echo "$times $rss" | awk '{ print $1, $2 + $3, $4 / 1024 * 1.048576 }' >>"$tmp/$name.times"

@@ -4,7 +4,8 @@
 #   benches/goals.sh [--rounds=N] [--long] [GOAL...]
 #
 # GOALs: big small many threads open memory cold growth hostile; without any, all. --long takes growth to 10⁸ packets and
-# memory to ten times `big`, made on the fly. Ratios are of wall times in the same round, growth is of CPU time. `cold` needs
+# memory to ten times `big`, made on the fly. What is printed goes to /dev/null. Ratios are of wall times
+# in the same round, growth is of CPU time. `cold` needs
 # root, to empty the page cache. Needs tcpdump and softflowd for the first three.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -90,7 +91,7 @@ goal_cold() {
   forget
   FILE=$(input big)
   export FILE
-  program cat cat 99 "" 'cat "$FILE" >/dev/null'
+  program cat cat 99 "" 'cat "$FILE"'
   program pinchpoint "$PINCHPOINT" 99 "" "$(pinchpoint_on 1)"
   for ((i = 0; i < n; i++)); do
     for name in "${names[@]}"; do
@@ -105,7 +106,7 @@ goal_cold() {
 through_a_pipe() {
   forget
   program pipe "$PINCHPOINT" 99 "" "$PINCHPOINT analyze --quiet --format json ${threads:+--threads 1} -"
-  "$inputs_bench" "$1" --pipe | once pipe
+  "$inputs_bench" "$1" --pipe | once pipe "$tmp/out"
   local packets
   packets=$(head -c 4000 "$tmp/out" | grep -o '"packets":[0-9]*' | sed -n 's/.*://;1p')
   awk -v p="$packets" -v c="$(cpu pipe)" -v m="$(rss pipe)" 'BEGIN { printf "%d packets: %.0f ns of CPU a packet, peak %.0f MB", p, c * 1e9 / p, m }'

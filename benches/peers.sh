@@ -5,7 +5,8 @@
 #
 # What is not installed is skipped and named (Debian: tcpdump tshark softflowd tcptrace argus-server argus-client nfdump
 # libndpi-bin suricata). Programs that take minutes run once; --fast leaves them out. pinchpoint runs with every detector and
-# writes its JSON; ratios are its wall time by the other's, of the same round. Captures are in the page cache.
+# writes its JSON; ratios are its wall time by the other's, of the same round. Captures are in the page cache, what is printed
+# goes to /dev/null.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 n=5 fast= inputs=()
@@ -23,7 +24,7 @@ slow() { [ -n "$fast" ] || program "$@"; }
 programs() {
   program "pinchpoint" "$PINCHPOINT" 99 "verdicts: flows, TCP analysis, names, every detector; JSON" "$(pinchpoint_on 1)"
   [ -z "$threads" ] || program "pinchpoint, $(nproc) threads" "$PINCHPOINT" 99 "the same" "$(pinchpoint_on "$(nproc)")"
-  program "cat" cat 99 "reads" 'cat "$FILE" >/dev/null'
+  program "cat" cat 99 "reads" 'cat "$FILE"'
   program "capinfos" capinfos 99 "counts packets" 'capinfos -M -csdu "$FILE"'
   program "tcpdump -w" tcpdump 99 "copies to /dev/null" 'tcpdump -r "$FILE" -w /dev/null'
   program "tcpdump, filter" tcpdump 99 "prints resets" "tcpdump -nr \"\$FILE\" 'tcp[tcpflags] & tcp-rst != 0'"
@@ -49,7 +50,7 @@ for words in "${inputs[@]}"; do
   export FILE
   programs
   rounds "$n"
-  once pinchpoint
+  once pinchpoint "$tmp/out"
   packets=$(grep -o '"packets":[0-9]*' "$tmp/out" | sed -n 's/.*://;1p')
   sed -i '$d' "$tmp/pinchpoint.times" # that run was outside of the rounds
   bytes=$(stat -c %s "$FILE")
