@@ -4,9 +4,8 @@
 #   benches/goals.sh [--rounds=N] [--long] [GOAL...]
 #
 # GOALs: big small many threads open memory cold growth hostile; without any, all. --long takes growth to 10⁸ packets and
-# memory to ten times `big`, made on the fly. What is printed goes to /dev/null. Ratios are of wall times
-# in the same round, growth is of CPU time. `cold` needs
-# root, to empty the page cache. Needs tcpdump and softflowd for the first three.
+# memory to ten times `big`, made on the fly. What is printed goes to /dev/null. Ratios are of wall times in the same round,
+# growth is of CPU time. `cold` needs root, to empty the page cache; the first three need tcpdump and softflowd.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 n=7 long= goals=()
