@@ -1,7 +1,7 @@
 //! Captures made to be slow or large: none takes more than linear time, and what is bounded stays so.
 //!
 //! The bound on time is a coarse one, which quadratic time breaks and a busy machine does not. The cost against as many
-//! ordinary packets is printed (`-- --nocapture`); `docs/accuracy.md` has the figures, some of which are far over one.
+//! ordinary packets is printed (`-- --nocapture`); `docs/benchmarks/speed.md` has the figures of longer runs.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,28 +19,9 @@ use pinchpoint::base::Timestamp;
 use pinchpoint::capture::{ByteOrder, LinkType, open_reader};
 use pinchpoint::flow::table::Limits;
 use pinchpoint::testkit::pcap::{BlockOption, PcapWriter, PcapngWriter};
-use pinchpoint::testkit::tls::Hello;
+use pinchpoint::testkit::traffic::hostile::CASES;
 
 const PACKETS: u32 = 60_000;
-
-/// A bare IPv4 TCP packet.
-fn packet(src: u32, port: u16, seq: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let len = u16::try_from(40 + payload.len()).unwrap();
-    let mut b = vec![0x45, 0];
-    b.extend(len.to_be_bytes());
-    b.extend([0, 7, 0x40, 0, 57, 6, 0, 0]);
-    b.extend(src.to_be_bytes());
-    b.extend([198, 51, 100, 7]);
-    b.extend(port.to_be_bytes());
-    b.extend(443u16.to_be_bytes());
-    b.extend(seq.to_be_bytes());
-    b.extend(1u32.to_be_bytes());
-    b.extend([0x50, flags, 1, 0, 0, 0, 0, 0]);
-    b.extend(payload);
-    b
-}
-
-const A: u32 = 0xc000_0201;
 
 fn capture(packets: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut pcap = PcapWriter::new(LinkType::RAW);
@@ -59,10 +40,15 @@ fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
     (analysis, start.elapsed())
 }
 
+/// The packets of a case of `testkit::traffic`.
+fn case(name: &str, packets: u32) -> Vec<u8> {
+    let case = CASES.iter().find(|c| c.name == name).unwrap();
+    capture((case.packets)(packets))
+}
+
 /// What as many ordinary packets cost, the best of three.
 fn ordinary() -> Duration {
-    let ordinary =
-        capture((0..PACKETS).map(|n| packet(A + n / 100, 40_000, 1 + (n % 100) * 1000, 0x18, &[0x17; 1000])));
+    let ordinary = case("ordinary", PACKETS);
     (0..3).map(|_| analysis(&ordinary, 1 << 18).1).min().unwrap()
 }
 
@@ -79,94 +65,27 @@ fn holds(name: &str, bytes: &[u8], ordinary: Duration, times: u32) -> Analysis {
 #[test]
 fn hostile_captures_take_linear_time() {
     let ordinary = ordinary();
-    let scrambled = |n: u32| n.wrapping_mul(2_654_435_761);
-
-    let a = holds(
-        "SYNs from as many hosts",
-        &capture((0..PACKETS).map(|n| packet(n, 40_000, n, 0x02, &[]))),
-        ordinary,
-        1,
-    );
-    assert_eq!(a.connections.len(), PACKETS as usize);
-    assert_eq!(
-        a.counts.connections_evicted,
-        u64::from(PACKETS) - 20_000,
-        "the table is bounded, and says so"
-    );
-
-    let overlaps = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n) % 30_000, 0x18, &[n as u8; 300]));
-    holds("overlapping segments in any order", &capture(overlaps), ordinary, 1);
-
-    let holes = (0..PACKETS).map(|n| packet(A, 40_000, n * 2, 0x18, &[1]));
-    holds("a hole between any two bytes", &capture(holes), ordinary, 1);
-
-    let backwards = (0..PACKETS).map(|n| packet(A, 40_000, 1_000_000 - n * 2, 0x18, &[1]));
-    holds("a stream sent backwards", &capture(backwards), ordinary, 1);
-
-    let a = holds(
-        "nothing but resets",
-        &capture((0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x14, &[]))),
-        ordinary,
-        1,
-    );
-    assert!(a.connections.len() == 1 && a.findings.len() <= 1);
-
-    let each = (0..PACKETS).map(|n| packet(A + n % 5000, 40_000, scrambled(n), 0x04, &[]));
-    holds("resets in five thousand connections", &capture(each), ordinary, 1);
-
-    // four times as many packets: what is quadratic shows
-    let drawn = (0..PACKETS * 4).map(|n| {
-        let mut b = packet(A, 1024 + (n % 64_000) as u16, n, 0x04, &[]);
-        b[4..6].copy_from_slice(&((scrambled(n) >> 16) as u16).to_be_bytes());
-        b[34..36].copy_from_slice(&((n % 65_535 + 1) as u16).to_be_bytes());
-        b
-    });
-    holds("resets of one path, no two alike", &capture(drawn), ordinary, 4);
-
-    let far = (0..PACKETS).map(|n| packet(A + n / 2, 40_000, 1 + (n % 2) * 32_700, 0x18, &[0x16]));
-    holds("the first byte of a stream and one far off", &capture(far), ordinary, 1);
-
-    let reuse = (0..PACKETS).map(|n| packet(A, 40_000, scrambled(n), 0x02, &[]));
-    let a = holds("a new connection on the same port each time", &capture(reuse), ordinary, 1);
-    assert_eq!(a.connections.len(), PACKETS as usize);
-
-    let hello = Hello::to("example.org").records(&[1; 400]);
-    let bytewise = (0..PACKETS).map(|n| {
-        let at = n as usize % hello.len();
-        packet(A + n / hello.len() as u32, 40_000, 1 + at as u32, 0x18, &hello[at..=at])
-    });
-    let a = holds("hellos in records and segments of one byte", &capture(bytewise), ordinary, 1);
-    assert!(a.connections.iter().filter(|c| c.sni.as_deref() == Some("example.org")).count() > 20);
-
-    let fragments = (0..PACKETS).map(|n| {
-        let mut b = packet(A, 40_000, n, 0x18, &[0; 8]);
-        b[4..6].copy_from_slice(&(n as u16).to_be_bytes());
-        b[6..8].copy_from_slice(&(0x2000 | (n as u16 & 0xff)).to_be_bytes());
-        b
-    });
-    let a = holds("fragments that never end", &capture(fragments), ordinary, 1);
-    assert!(a.counts.fragments_incomplete > u64::from(PACKETS) / 2);
-
-    let far = (0..PACKETS).map(|n| {
-        let mut b = packet(A, 40_000, n, 0x18, &[]);
-        b.truncate(28);
-        b[2..4].copy_from_slice(&28u16.to_be_bytes());
-        b[4..6].copy_from_slice(&(n as u16).to_be_bytes());
-        b[6..8].copy_from_slice(&(0x2000u16 | 0x1ffd).to_be_bytes());
-        b
-    });
-    holds("fragments at the end of the longest datagram", &capture(far), ordinary, 1);
-
-    let nested = (0..PACKETS / 4).map(|n| {
-        (0..30).fold(packet(A, 40_000, n, 0x10, &[]), |inner, _| {
-            let mut b = packet(A, 0, 0, 0, &[])[..20].to_vec();
-            b[9] = 4;
-            b[2..4].copy_from_slice(&u16::try_from(20 + inner.len()).unwrap().to_be_bytes());
-            [b, inner].concat()
-        })
-    });
-    let a = holds("tunnels thirty deep", &capture(nested), ordinary, 1);
-    assert_eq!(a.connections.len(), 0);
+    for c in CASES {
+        // no two resets alike: four times as many packets, so that what is quadratic shows
+        let times = if c.name == "hostile-resets-drawn" { 4 } else { 1 };
+        let a = holds(c.about, &case(c.name, PACKETS * times), ordinary, times);
+        match c.name {
+            "hostile-syns" => {
+                assert_eq!(a.connections.len(), PACKETS as usize);
+                let evicted = u64::from(PACKETS) - 20_000;
+                assert_eq!(a.counts.connections_evicted, evicted, "the table is bounded, and says so");
+            }
+            "hostile-resets" => assert!(a.connections.len() == 1 && a.findings.len() <= 1),
+            "hostile-reuse" => assert_eq!(a.connections.len(), PACKETS as usize),
+            "hostile-bytewise" => {
+                let read = a.connections.iter().filter(|c| c.sni.as_deref() == Some("example.org")).count();
+                assert!(read > 20, "{read} names read");
+            }
+            "hostile-fragments" => assert!(a.counts.fragments_incomplete > u64::from(PACKETS) / 2),
+            "hostile-tunnels" => assert_eq!(a.connections.len(), 0),
+            _ => {}
+        }
+    }
 }
 
 #[test]
@@ -183,7 +102,7 @@ fn hostile_files_take_linear_time() {
     let comment = "c".repeat(30_000);
     let mut comments = PcapngWriter::with(ByteOrder::Little, &[]);
     comments.interface(LinkType::RAW, 0, &[]);
-    let bytes = packet(A, 40_000, 1, 0x18, &[1]);
+    let bytes = [0x45; 41];
     let len = u32::try_from(bytes.len()).unwrap();
     for n in 0..u64::from(PACKETS / 20) {
         comments.packet(0, n, &bytes, len, &[BlockOption::comment(&comment)]);

@@ -47,18 +47,18 @@ pub const KINDS: [Kind; 7] = [
             connections: 50_000,
             gap: Span::from_ns(6_000_000),
             dns: 0.3,
-            body: Body::Segments(13.0),
+            body: Body::Segments(9.7),
             ..tls::WEB
         }),
     },
     Kind {
         name: "small",
-        about: "records of 24 to 120 bytes, each acknowledged: 12,000 connections",
+        about: "records of 24 to 120 bytes, most acknowledged at once: 12,000 connections",
         make: Make::Tls(Profile {
             connections: 12_000,
             gap: Span::from_ns(25_000_000),
             dns: 0.3,
-            body: Body::Records(165.0),
+            body: Body::Records(150.0),
             ..tls::WEB
         }),
     },
@@ -69,7 +69,7 @@ pub const KINDS: [Kind; 7] = [
             connections: 200_000,
             gap: Span::from_ns(1_000_000),
             dns: 0.3,
-            body: Body::Segments(2.5),
+            body: Body::Records(1.6),
             ..tls::WEB
         }),
     },
