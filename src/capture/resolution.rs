@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(Resolution::Binary(10).timestamp(1024 + 512, 0).ns(), 1_500_000_000);
         assert_eq!(Resolution::Decimal(6).timestamp(5, -100).ns(), -99_999_995_000);
         assert_eq!(Resolution::Decimal(0).timestamp(u64::MAX, i64::MAX).ns(), i64::MAX);
-        assert_eq!(Resolution::Decimal(127).timestamp(u64::MAX, i64::MIN).ns(), i64::MIN);
+        assert_eq!(Resolution::Decimal(127).timestamp(u64::MAX, i64::MIN).ns(), i64::MIN + 1);
     }
 
     proptest! {
@@ -131,7 +131,7 @@ mod tests {
             };
             #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
             let truth = (ns as i128 + i128::from(offset) * 1_000_000_000)
-                .clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+                .clamp(i128::from(i64::MIN + 1), i64::MAX.into()) as i64;
             prop_assert_eq!(Resolution::from_tsresol(octet).timestamp(ticks, offset).ns(), truth);
         }
     }
