@@ -10,12 +10,12 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pinchpoint::analysis::{Analyzer, Settings};
+use pinchpoint::analysis::{Analysis, Analyzer, Settings};
 use pinchpoint::base::{Direction, Span, Timestamp};
 use pinchpoint::capture::{FileSource, Frame, LinkType, Source, open_path, open_reader};
 use pinchpoint::detect::name::X;
 use pinchpoint::detect::{Finding, Level};
-use pinchpoint::live::changes::{Change, Changes, STEADY, Standing, key, rests_on_rate};
+use pinchpoint::live::changes::{Change, Changes, GONE, STEADY, Standing, key};
 use pinchpoint::live::clock::Reading;
 use pinchpoint::live::comment::Head;
 use pinchpoint::live::engine::{Engine, ROWS};
@@ -229,11 +229,18 @@ fn what_cannot_be_is_said_with_what_mends_it() {
     assert!(!file.exists());
 }
 
-/// The scenarios of the matrix: of each, the first variant.
-fn scenarios() -> Vec<Entry> {
-    let mut all = matrix::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios")).unwrap();
-    all.dedup_by(|a, b| a.name == b.name);
-    all
+/// The scenarios of the matrix: of each, so many variants at most, spread over all.
+fn scenarios(variants: usize) -> Vec<Entry> {
+    let all = matrix::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios")).unwrap();
+    let mut by_name: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for e in all {
+        by_name.entry(e.name.clone()).or_default().push(e);
+    }
+    let some = |all: Vec<Entry>| {
+        let step = all.len().div_ceil(variants);
+        all.into_iter().step_by(step)
+    };
+    by_name.into_values().flat_map(some).collect()
 }
 
 /// An entry's first capture.
@@ -270,7 +277,7 @@ fn what_is_recorded_by_default_is_enough() {
     let fixtures = ["pakistan-2024", "reset-after-hello", "kernel-reset-ae", "kernel-reset-keyed"];
     let (mut claims, mut all, mut kept, mut kept_of_targets) = (0, 0, 0, 0);
     let of_fixtures = fixtures.map(|name| (name.to_owned(), std::fs::read(fixture(name)).unwrap()));
-    let of_scenarios = scenarios().into_iter().map(|e| (e.name.clone(), played(&e)));
+    let of_scenarios = scenarios(1).into_iter().map(|e| (e.name.clone(), played(&e)));
     for (name, file) in of_fixtures.into_iter().chain(of_scenarios) {
         let open = || opened(file.clone());
         let whole = said_of(open(), None);
@@ -286,84 +293,74 @@ fn what_is_recorded_by_default_is_enough() {
     assert!(claims > 40 && kept < kept_of_targets && kept_of_targets < all);
 }
 
-/// How a finding stood at each look: its key, whether it rests on a rate, and whether it was a claim.
-type Look = (Timestamp, BTreeMap<String, (bool, bool)>);
-
-/// Looks at a capture as it grows.
-fn looks(mut source: FileSource, every: Span) -> Vec<Look> {
-    let mut a = Analyzer::new(Settings::default());
-    let mut all = Vec::new();
-    let mut due = Timestamp::default();
-    let look = |a: &Analyzer| {
-        let a = a.clone().finish(Vec::new());
-        let key = |f: &Finding| (key(f, &a), (rests_on_rate(f), f.level >= Level::Likely));
-        (a.counts.last.unwrap_or_default(), a.findings.iter().map(key).collect())
-    };
-    while let Some(f) = source.next_frame() {
-        a.push(&f);
-        if f.at >= due {
-            due = f.at + every;
-            all.push(look(&a));
-        }
-    }
-    all.push(look(&a));
-    all
+/// What became of the claims of one way of saying them.
+struct Sayer {
+    changes: Changes,
+    claimed: BTreeSet<String>,
+    fell: BTreeSet<String>,
 }
 
-/// How many claims were said, where they are said once they stand for so long, and how many of those fell.
-fn fallen(looks: &[Look], hold: Span) -> (usize, usize) {
-    let mut since: BTreeMap<&String, Timestamp> = BTreeMap::new();
-    let (mut said, mut fell) = (BTreeSet::new(), BTreeSet::new());
-    for (at, findings) in looks {
-        let claims: BTreeSet<&String> = findings.iter().filter(|(_, (_, c))| *c).map(|(k, _)| k).collect();
-        since.retain(|k, _| claims.contains(k));
-        fell.extend(said.difference(&claims).copied());
-        for k in claims {
-            let first = *since.entry(k).or_insert(*at);
-            if !findings[k].0 || at.since(first) >= hold {
-                said.insert(k);
+impl Sayer {
+    fn look(&mut self, a: &Analysis) {
+        let told = self.changes.look(a, false);
+        for s in told.standing {
+            if s.level >= Level::Likely {
+                self.claimed.insert(s.key);
+            } else if self.claimed.contains(&s.key) {
+                self.fell.insert(s.key);
             }
         }
+        self.fell.extend(told.withdrawn.into_iter().filter(|k| self.claimed.contains(k)));
     }
-    (said.len(), fell.len())
 }
 
-/// A claim that is said live stays: what rests on a rate is said only once it has stood. The table is where
-/// `live::changes::STEADY` comes from; `PINCHPOINT_ALL=1` makes it of all scenarios.
+/// A claim that is said live stays. The table is where `live::changes::STEADY` and `GONE` come from; `PINCHPOINT_VARIANTS=N` makes it of
+/// N variants of every scenario.
 #[test]
 fn claims_that_are_said_live_stay() {
-    let all = std::env::var_os("PINCHPOINT_ALL").is_some();
-    let of_rates =
-        ["cap-policed", "cap-shaped", "cap-unknown", "capped-for-all", "name-throttled", "policed-short"];
-    let chosen = scenarios().into_iter().filter(|e| all || of_rates.contains(&e.name.as_str()));
-    let looked: Vec<_> =
-        chosen.map(|e| (e.name.clone(), looks(opened(played(&e)), Span::from_ms(500)))).collect();
-    for seconds in [0, 1, 2, 3, 5, 8] {
-        let mut sum = (0, 0);
-        let mut which = Vec::new();
-        for (name, looks) in &looked {
-            let (said, fell) = fallen(looks, Span::from_secs(seconds));
-            sum = (sum.0 + said, sum.1 + fell);
-            which.extend((fell > 0).then(|| format!("{name} {fell}")));
-        }
-        if seconds == 0 && std::env::var_os("PINCHPOINT_TELL").is_some() {
-            for (name, looks) in &looked {
-                let start = looks[0].0;
-                let mut last: BTreeMap<String, Option<bool>> = BTreeMap::new();
-                for (at, findings) in looks {
-                    let keys: BTreeSet<String> = findings.keys().chain(last.keys()).cloned().collect();
-                    for k in keys {
-                        let now = findings.get(&k).map(|(_, c)| *c);
-                        if last.insert(k.clone(), now) != Some(now) {
-                            println!("  {name} {:.1} s {k} {now:?}", at.since(start).secs_f64());
-                        }
-                    }
-                }
+    let variants = std::env::var("PINCHPOINT_VARIANTS").ok().and_then(|n| n.parse().ok());
+    let of_rates = ["cap-policed", "cap-shaped", "capped-for-all", "name-throttled", "policed-short"];
+    let chosen: Vec<Entry> = match variants {
+        Some(n) => scenarios(n),
+        None => scenarios(1).into_iter().filter(|e| of_rates.contains(&e.name.as_str())).collect(),
+    };
+    let ways =
+        [(0, 0), (3, 0), (8, 0), (0, 10), (3, 5), (3, 10), (5, 10), (8, 5), (8, 10), (10, 10), (10, 20)];
+    let mut sums = vec![(0, 0, BTreeMap::<String, usize>::new()); ways.len()];
+    for e in &chosen {
+        let way = |(up, down): &(i64, i64)| Sayer {
+            changes: Changes::with(Span::from_secs(*up), Span::from_secs(*down)),
+            claimed: BTreeSet::new(),
+            fell: BTreeSet::new(),
+        };
+        let mut sayers: Vec<Sayer> = ways.iter().map(way).collect();
+        let mut source = opened(played(e));
+        let mut a = Analyzer::new(Settings::default());
+        let mut due = Timestamp::default();
+        while let Some(f) = source.next_frame() {
+            a.push(&f);
+            if f.at >= due {
+                due = f.at + Span::from_ms(500);
+                let a = a.clone().finish(Vec::new());
+                sayers.iter_mut().for_each(|s| s.look(&a));
             }
         }
-        println!("{seconds} s: {} claims said, {} of them fell: {}", sum.0, sum.1, which.join(", "));
-        if Span::from_secs(seconds) == STEADY && std::env::var_os("PINCHPOINT_TELL").is_none() {
-            assert!(sum.0 > 3 && sum.1 == 0, "{sum:?}");
+        let a = a.finish(Vec::new());
+        sayers.iter_mut().for_each(|s| s.look(&a));
+        for (sum, s) in sums.iter_mut().zip(&sayers) {
+            (sum.0, sum.1) = (sum.0 + s.claimed.len(), sum.1 + s.fell.len());
+            for key in &s.fell {
+                *sum.2.entry(format!("{} {}", e.name, &key[..6])).or_default() += 1;
+            }
+        }
+    }
+    println!("{} captures", chosen.len());
+    for ((up, down), (claimed, fell, which)) in ways.iter().zip(&sums) {
+        println!(
+            "said after {up} s, taken back after {down} s: {claimed} claims, {fell} of them taken back {which:?}"
+        );
+        if (Span::from_secs(*up), Span::from_secs(*down)) == (STEADY, GONE) && variants.is_none() {
+            assert!(*claimed > 5 && *fell == 0, "{which:?}");
         }
     }
 }
