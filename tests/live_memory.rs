@@ -77,9 +77,17 @@ fn memory_does_not_grow_but_by_rows() {
         let megabytes = |kb: u64| format!("{:.0}", kb as f64 / 1024.0);
         let all: Vec<String> = memory.iter().map(|m| megabytes(*m)).collect();
         println!("{connections} connections over {what}, MB of memory at each twentieth: {}", all.join(" "));
-        // a row is 0.8 kB, of a reset connection 3.2 kB more; a look copies all of them once, and what is freed stays for a while
-        let (first, most) = (memory[4], *memory.iter().max().unwrap());
+        // A row is 0.8 kB, of a reset connection 3.2 kB more, and a connection that is open, or closed for less than two minutes,
+        // some 4 kB; a look copies all of them, and what is freed is not given back at once. The last packets take 32 MiB.
+        let most = *memory.iter().max().unwrap();
+        let lingering = (i64::from(connections) * 120_000_000_000 / time.ns()).min(65_536).unsigned_abs();
         let rows = u64::from(connections.min(1 << 17));
-        assert!(most < first + rows * 4, "{first} kB at the first quarter, {most} kB at most");
+        let bound = 80_000 + lingering * 16 + rows * 3;
+        assert!(most < bound, "{most} kB at most, {bound} kB expected at most");
+        // beyond the limits it is flat
+        if connections >= 1 << 18 {
+            let (before, after) = memory.split_at(15);
+            assert!(after.iter().max().unwrap() * 5 < before.iter().max().unwrap() * 6, "{memory:?}");
+        }
     }
 }

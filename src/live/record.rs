@@ -18,6 +18,7 @@ use super::trim::Trim;
 use crate::base::Timestamp;
 use crate::capture::write::PcapngWriter;
 use crate::capture::{ByteOrder, Frame};
+use crate::report::units::bytes;
 
 /// How long analysis waits for a block at most.
 const FEED_EVERY: Duration = Duration::from_millis(100);
@@ -97,12 +98,12 @@ impl Live {
             "{captured} packets captured, {received} received by the filter, {kernel} dropped by the kernel, {interface} by the interface"
         );
         for (n, what) in [
-            (left_out, "left out as no IP (--all records them)"),
-            (cut, "bytes of payload left out (--all records them)"),
-            (not_analysed, "not analysed, as analysis fell behind"),
+            (left_out, format!("{left_out} left out as no IP (--all records them)")),
+            (cut, format!("{} of payload left out (--all records it)", bytes(cut))),
+            (not_analysed, format!("{not_analysed} not analysed, as analysis fell behind")),
         ] {
             if n > 0 {
-                line = format!("{line}, {n} {what}");
+                line = format!("{line}, {what}");
             }
         }
         line

@@ -155,7 +155,9 @@ fn finding_line(m: &Model, f: &Entry, chosen: bool) -> Line<'static> {
 }
 
 fn evidence(m: &Model, from: u16, frame: &mut Frame<'_>, area: Rect) {
-    let text = m.evidence().unwrap_or_else(|| "later packets speak against this finding: it is taken back unless more speak for it".to_owned());
+    let text = m.evidence().unwrap_or_else(|| {
+        "later packets speak against this finding: it is taken back unless more speak for it".to_owned()
+    });
     let last = u16::try_from(text.lines().count()).unwrap_or(u16::MAX).saturating_sub(1);
     let paragraph = Paragraph::new(text)
         .wrap(Wrap { trim: false })
