@@ -9,7 +9,7 @@ static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
-    let exit = pinchpoint::cli::run(std::env::args_os(), &mut out, &mut stderr());
+    let exit = pinchpoint::cli::run_confined(std::env::args_os(), &mut out, &mut stderr());
     // what fails here is a reader that has gone
     let _ = out.flush();
     ExitCode::from(exit.code())

@@ -202,8 +202,9 @@ pub(super) struct Recording {
     /// Keep the newest files only, this many (with -C or -G).
     #[arg(short = 'W', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) files: Option<u32>,
-    /// Record everything: all protocols, all payload up to the snaplen. Without this, only IP, of each direction of a
-    /// conversation the first 64 KiB of payload, and of what follows the headers and 64 bytes.
+    /// Record everything: all protocols, all payload up to the snaplen. Without this, only IP: DNS and what --target names
+    /// whole, of each direction of other conversations the first 64 KiB of payload, and of what follows the headers and
+    /// 64 bytes.
     #[arg(long)]
     pub(super) all: bool,
     /// Take packets that are meant for other hosts too.
@@ -228,6 +229,10 @@ pub(super) struct Capture {
     /// Write to this file; `-` is standard output. With -C or -G, numbers go before its extension.
     #[arg(short, long, value_name = "FILE", required_unless_present = "list_interfaces")]
     pub(super) write: Option<PathBuf>,
+    /// Record conversations with this name, and all under it, whole: by their hello, or by the addresses that DNS gives for
+    /// it meanwhile. `x` stands for the names of X.
+    #[arg(long, value_name = "NAME")]
+    pub(super) target: Vec<String>,
     #[command(flatten)]
     pub(super) recording: Recording,
 }
@@ -258,7 +263,7 @@ pub(super) struct Live {
     /// Show every connection in the text at the end.
     #[arg(long, short)]
     pub(super) verbose: bool,
-    /// Take this name, and all under it, for the target; `x` stands for the names of X.
+    /// Take this name, and all under it, for the target, and record it whole; `x` stands for the names of X.
     #[arg(long, value_name = "NAME")]
     pub(super) target: Vec<String>,
     /// Compare with this name only, and with those under it.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Exit;
-use super::args::{Capture, Recording};
+use super::args::{Capture, Recording, targets};
 use super::error::Error;
 use crate::base::Span;
 use crate::base::text::{Own, Sentence};
-use crate::live::comment::Head;
+use crate::live::clock::Reading;
+use crate::live::comment::{Head, what_is_kept};
 use crate::live::interfaces::{self, Wanted};
 use crate::live::record::{Ended, Live, Recorder, Until};
 use crate::live::rights::{self, Keep};
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Capture, out: &mut dyn Write, err: &mut dyn Write) -> R
         return list(out);
     }
     let path = args.write.clone().unwrap_or_default();
-    let mut opened = Opened::new(&args.recording, Some(&path))?;
+    let mut opened = Opened::new(&args.recording, &args.target, Some(&path))?;
     let signals = Signals::of_process()?;
     opened.announce(err);
     let live = Arc::new(Live::default());
@@ -33,11 +34,12 @@ pub(super) fn run(args: &Capture, out: &mut dyn Write, err: &mut dyn Write) -> R
         tap: &mut *opened.tap,
         store,
         feed: None,
-        trim: trim(&args.recording),
+        trim: trim(&args.recording, &args.target),
         until: until(&args.recording),
         signals,
         live: Arc::clone(&live),
         say: &mut |text| drop(writeln!(err, "{text}")), // whoever read it is gone
+        clocks: &mut Reading::now,
         up: true,
     };
     let ended = recorder.run();
@@ -68,7 +70,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens the interface and begins the file; then gives away all other rights.
-    pub(super) fn new(args: &Recording, path: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn new(args: &Recording, target: &[String], path: Option<&Path>) -> Result<Self, Error> {
         let Some(interface) = args.interface.clone() else {
             return Err(Error::Usage(
                 "an interface is missing: -i IF (pinchpoint capture -D lists them)".to_owned(),
@@ -85,8 +87,8 @@ impl Opened {
             promiscuous: args.promiscuous && !args.not_promiscuous,
         };
         let tap = interfaces::open(wanted).map_err(Error::Interface)?;
-        let head =
-            Head { interface, link_type: tap.link_type(), snaplen: args.snaplen, filter, all: args.all };
+        let (link_type, snaplen, all) = (tap.link_type(), args.snaplen, args.all);
+        let head = Head { interface, link_type, snaplen, filter, all, targets: targets(target) };
         let store = path.map(|p| store(args, p, &head)).transpose()?;
         let ring_of_root = store.is_some() && (args.file_size.is_some() || args.rotate.is_some());
         rights::keep(if ring_of_root { Keep::InterfaceAndFolders } else { Keep::Interface });
@@ -106,9 +108,9 @@ impl Opened {
             format!(", filter {}", Sentence(&self.head.filter))
         };
         let kept = if self.head.all {
-            "everything"
+            "everything".to_owned()
         } else {
-            "IP only; 64 KiB of payload of each direction, then headers (--all records everything)"
+            format!("{} (--all records everything)", what_is_kept(&self.head.targets))
         };
         let (interface, link) = (Sentence(&self.head.interface), self.head.link_type);
         let _ =
@@ -139,8 +141,8 @@ fn store(args: &Recording, path: &Path, head: &Head) -> Result<Store, Error> {
     Store::create(plan, blocks).map_err(|e| Error::Recording(PathBuf::from(path), e))
 }
 
-pub(super) fn trim(args: &Recording) -> Option<Trim> {
-    (!args.all).then(Trim::default)
+pub(super) fn trim(args: &Recording, target: &[String]) -> Option<Trim> {
+    (!args.all).then(|| Trim::new(targets(target)))
 }
 
 pub(super) const fn until(args: &Recording) -> Until {

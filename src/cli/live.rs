@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
         format: LiveFormat,
         err: &mut dyn Write,
     ) -> Result<Self, Error> {
-        let mut opened = Opened::new(&args.recording, args.write.as_deref())?;
+        let mut opened = Opened::new(&args.recording, &args.target, args.write.as_deref())?;
         if format != LiveFormat::Screen {
             opened.announce(err);
         }
@@ -109,7 +109,8 @@ impl<'a> Session<'a> {
         let (to_analysis, from_recorder) = feed(opened.head.blocks());
         let live = Arc::new(Live::default());
         let (say, notices) = channel();
-        let (trim, until, store) = (trim(&args.recording), until(&args.recording), opened.store.take());
+        let (trim, until, store) =
+            (trim(&args.recording, &args.target), until(&args.recording), opened.store.take());
         let (figures, stop) = (Arc::clone(&live), signals.clone());
         let thread = std::thread::Builder::new().name("record".into()).spawn(move || {
             let recorder = Recorder {
@@ -121,6 +122,7 @@ impl<'a> Session<'a> {
                 signals: stop,
                 live: figures,
                 say: &mut |text| drop(say.send(text.to_owned())), // nobody listens any more at the very end
+                clocks: &mut clock::Reading::now,
                 up: true,
             };
             recorder.run()

@@ -12,6 +12,7 @@ mod explain;
 mod info;
 mod input;
 mod live;
+mod needs;
 mod out;
 #[cfg(feature = "charts")]
 mod picture_args;
@@ -31,11 +32,31 @@ use clap::Parser;
 
 pub use exit::Exit;
 
+use crate::live::confine::confine;
 use args::{Args, Command};
 
-/// Runs the program: what `main` calls, and what tests call. Data goes to `out`, all else to `err`.
+/// Runs the program: what tests call. Data goes to `out`, all else to `err`.
 pub fn run(
     args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    run_with(args, false, out, err)
+}
+
+/// Runs the program in a process that has nothing else to do, and gives up what the command does not need of it: what
+/// `main` calls.
+pub fn run_confined(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    run_with(args, true, out, err)
+}
+
+fn run_with(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    confined: bool,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
@@ -43,6 +64,9 @@ pub fn run(
         Ok(args) => args,
         Err(e) => return exit::clap(&e, out, err),
     };
+    if let Some(needs) = needs::of(&args.command).filter(|_| confined) {
+        confine(&needs);
+    }
     let done = match &args.command {
         Command::Analyze(a) => analyze::run(a, out, err),
         Command::Info(i) => info::run(i, out, err),

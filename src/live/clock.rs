@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods)] // recording is timed; analysis is not
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::base::{Span, Timestamp};
 
@@ -40,6 +40,7 @@ impl Reading {
     /// Reads them.
     #[cfg(not(target_os = "linux"))]
     pub fn now() -> Self {
+        use std::time::{SystemTime, UNIX_EPOCH};
         static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
         let ns = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -51,12 +52,6 @@ impl Reading {
 /// Now, for measuring how long something takes.
 pub fn now() -> Instant {
     Instant::now()
-}
-
-/// Now by the wall clock, for names of files and for what is said.
-pub fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_ns(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Waits.

@@ -1,7 +1,5 @@
 //! What a recording says of itself: who made it, from which interface, how, and what happened on the way.
 
-use std::sync::OnceLock;
-
 use super::tap::Counters;
 use super::trim::{SHORT, WHOLE};
 use crate::base::Timestamp;
@@ -21,6 +19,8 @@ pub struct Head {
     pub filter: String,
     /// Whether everything is recorded.
     pub all: bool,
+    /// The names whose conversations are recorded whole.
+    pub targets: Vec<String>,
 }
 
 /// Nanoseconds, as `if_tsresol` has them.
@@ -34,7 +34,10 @@ impl Head {
             BlockOption::bytes(4, concat!("pinchpoint ", env!("CARGO_PKG_VERSION"))),
         ];
         if !self.all {
-            section.push(BlockOption::comment(what_is_kept()));
+            section.push(BlockOption::comment(&format!(
+                "recorded by pinchpoint without --all: {}",
+                what_is_kept(&self.targets)
+            )));
         }
         let mut interface =
             vec![BlockOption::bytes(2, self.interface.as_str()), BlockOption::tsresol(NANOSECONDS)];
@@ -48,15 +51,20 @@ impl Head {
 }
 
 /// What a recording without `--all` holds, in words.
-pub fn what_is_kept() -> &'static str {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| {
+pub fn what_is_kept(targets: &[String]) -> String {
+    let whole = if targets.is_empty() {
+        "DNS whole".to_owned()
+    } else {
         format!(
-            "recorded by pinchpoint without --all: IP only; of each direction of a conversation the first {} KiB of \
-             payload, then headers and {SHORT} bytes of each packet",
-            WHOLE >> 10
+            "whole: DNS, and conversations with {} (by hello, or by address as DNS gave it)",
+            targets.join(", ")
         )
-    })
+    };
+    format!(
+        "IP only; {whole}; of each direction of other conversations the first {} KiB of payload, then headers and {SHORT} \
+         bytes of each packet",
+        WHOLE >> 10
+    )
 }
 
 /// Appends a note as a comment on the interface's statistics, where it does not count as a packet.

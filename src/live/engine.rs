@@ -9,12 +9,14 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::changes::rests_on_rate;
 use super::clock;
+use super::confine::Needs;
 use super::recent::Recent;
 use crate::analysis::{Analysis, Analyzer, Settings};
 use crate::base::Timestamp;
 use crate::capture::{Facts, FileSource, Source};
-use crate::detect::{Finding, Mechanism};
+use crate::detect::Finding;
 
 /// Rows of ended connections from which on old ones are dropped: some 200 MB.
 pub const ROWS: usize = 1 << 17;
@@ -82,6 +84,7 @@ impl Engine {
         let engine = self.clone();
         std::thread::Builder::new().name("analysis".into()).spawn(move || {
             super::rights::keep(super::rights::Keep::Nothing);
+            super::confine::confine(&Needs::default()); // the source is open
             engine.read(source);
         })?;
         Ok(())
@@ -247,6 +250,7 @@ impl Pace {
         let copy = engine.copy();
         let started = std::thread::Builder::new().name("whole look".into()).spawn(move || {
             super::rights::keep(super::rights::Keep::Nothing);
+            super::confine::confine(&Needs::default());
             let begun = clock::now();
             let _ = to.send((copy.finish(), begun.elapsed())); // whoever asked may have ended
         });
@@ -273,7 +277,7 @@ impl Pace {
 
     fn keep_caps(&mut self, whole: &Analysis) {
         let first_frame = |c: &usize| whole.connections.get(*c).map(|c| c.first_frame);
-        let caps = whole.findings.iter().filter(|f| is_cap(f));
+        let caps = whole.findings.iter().filter(|f| rests_on_rate(f));
         let known = |f: &Finding| {
             let first_frames = f.connections.iter().map(first_frame).collect::<Option<_>>()?;
             Some(Cap { finding: f.clone(), first_frames })
@@ -297,11 +301,6 @@ impl Pace {
         }
         quick.findings.sort_by(|a, b| b.level.cmp(&a.level).then(b.confidence.total_cmp(&a.confidence)));
     }
-}
-
-/// Whether a finding rests on the fit of a cap.
-fn is_cap(f: &Finding) -> bool {
-    f.cap.is_some() || f.mechanism == Mechanism::Throttled
 }
 
 #[cfg(test)]

@@ -146,7 +146,15 @@ mod tests {
     #[test]
     fn what_is_not_taken_keeps_its_numbers() {
         let (interface, filter) = ("eth0".to_owned(), String::new());
-        let head = Head { interface, link_type: LinkType::ETHERNET, snaplen: 0, filter, all: true }.blocks();
+        let head = Head {
+            interface,
+            link_type: LinkType::ETHERNET,
+            snaplen: 0,
+            filter,
+            all: true,
+            targets: Vec::new(),
+        }
+        .blocks();
         let (mut feed, fed) = with_room(head, 4);
         let send = |feed: &mut Feed, n: u64| {
             let mut w = PcapngWriter::within(ByteOrder::Little);

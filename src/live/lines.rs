@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::changes::{Change, Changes};
+use super::changes::{Change, Changes, Standing};
 use crate::report::Capture;
 use crate::report::json_live::{self, Counters, Said, Withdrawn};
 use crate::report::says::says;
@@ -39,18 +39,19 @@ impl Lines {
     /// # Errors
     /// What writing gives.
     pub fn look(&mut self, c: &Capture, out: &mut dyn Write) -> io::Result<()> {
-        let told = self.changes.look(&c.analysis);
+        let told = self.changes.look(&c.analysis, false);
         let seen = c.analysis.counts.last.unwrap_or_default();
-        for (n, key, change) in &told.said {
+        for (n, (f, s)) in c.analysis.findings.iter().zip(&told.standing).enumerate() {
+            let &Standing { ref key, level, provisional, change: Some(change) } = s else { continue };
             match self.style {
                 Style::Ndjson => {
-                    let live = Said { key, change: change.name(), seen_ns: seen.ns() };
-                    json_live::write_finding(c, *n, live, out)?;
+                    let live = Said { key, change: change.name(), provisional, seen_ns: seen.ns() };
+                    json_live::write_finding(c, n, level, live, out)?;
                 }
                 Style::Text { addresses } => {
-                    let f = &c.analysis.findings[*n];
-                    let again = if *change == Change::Changed { " (again)" } else { "" };
-                    let (level, p) = (f.level.name(), percent(f.confidence));
+                    let again = if change == Change::Changed { " (again)" } else { "" };
+                    let so_far = if provisional { " so far" } else { "" };
+                    let (level, p) = (format!("{}{so_far}", level.name()), percent(f.confidence));
                     writeln!(
                         out,
                         "{} {level} {}{again}, {p}: {}",

@@ -7,11 +7,13 @@
 pub mod changes;
 pub mod clock;
 pub mod comment;
+pub mod confine;
 #[cfg(libpcap)]
 pub mod device;
 pub mod engine;
 pub mod feed;
 pub mod interfaces;
+pub mod lately;
 pub mod lines;
 pub mod recent;
 pub mod record;
@@ -20,4 +22,5 @@ pub mod screen;
 pub mod signals;
 pub mod store;
 pub mod tap;
+pub mod targets;
 pub mod trim;

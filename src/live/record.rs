@@ -18,6 +18,7 @@ use super::trim::Trim;
 use crate::base::Timestamp;
 use crate::capture::write::PcapngWriter;
 use crate::capture::{ByteOrder, Frame};
+use crate::report::units::bytes;
 
 /// How long analysis waits for a block at most.
 const FEED_EVERY: Duration = Duration::from_millis(100);
@@ -50,6 +51,8 @@ pub struct Live {
     pub captured: AtomicU64,
     /// Packets left out as no IP.
     pub left_out: AtomicU64,
+    /// Bytes left out of packets that were recorded.
+    pub cut: AtomicU64,
     /// See [`Counters`].
     pub received: AtomicU64,
     /// See [`Counters`].
@@ -81,24 +84,26 @@ impl Live {
 
     /// The figures in one line.
     pub fn line(&self) -> String {
-        let [captured, received, kernel, interface, not_analysed, left_out] = [
+        let [captured, received, kernel, interface, not_analysed, left_out, cut] = [
             &self.captured,
             &self.received,
             &self.dropped_kernel,
             &self.dropped_interface,
             &self.not_analysed,
             &self.left_out,
+            &self.cut,
         ]
         .map(Self::get);
         let mut line = format!(
             "{captured} packets captured, {received} received by the filter, {kernel} dropped by the kernel, {interface} by the interface"
         );
         for (n, what) in [
-            (left_out, "left out as no IP (--all records them)"),
-            (not_analysed, "not analysed, as analysis fell behind"),
+            (left_out, format!("{left_out} left out as no IP (--all records them)")),
+            (cut, format!("{} of payload left out (--all records it)", bytes(cut))),
+            (not_analysed, format!("{not_analysed} not analysed, as analysis fell behind")),
         ] {
             if n > 0 {
-                line = format!("{line}, {n} {what}");
+                line = format!("{line}, {what}");
             }
         }
         line
@@ -123,6 +128,8 @@ pub struct Recorder<'a> {
     pub live: Arc<Live>,
     /// Who is told what happens, one sentence at a time.
     pub say: &'a mut dyn FnMut(&str),
+    /// The clocks, which are watched for sleep and for being set.
+    pub clocks: &'a mut dyn FnMut() -> Reading,
     /// Whether the interface was up when it was looked at last.
     pub up: bool,
 }
@@ -140,7 +147,7 @@ impl Recorder<'_> {
     /// Records until the end.
     pub fn run(mut self) -> Ended {
         let begun = clock::now();
-        let mut watch = Watch::new(Reading::now());
+        let mut watch = Watch::new((self.clocks)());
         let (mut fed, mut flushed, mut looked) = (begun, begun, begun);
         let mut stopping: Option<std::time::Instant> = None;
         let mut block = PcapngWriter::within(ByteOrder::Little);
@@ -229,10 +236,12 @@ impl Recorder<'_> {
         let (at, data, wire_len) = (packet.at, packet.data, packet.wire_len);
         let frame =
             Frame { number: 0, at, link_type, file: 0, interface: 0, data, wire_len, dropped_before: 0 };
-        let Some(keep) = self.trim.as_mut().map_or(Some(data.len()), |t| t.keep(&frame)) else {
-            self.live.left_out.fetch_add(1, Ordering::Relaxed);
-            return Ok(Got::Packet(None));
-        };
+        let keep = self.trim.as_mut().map_or(Some(data.len()), |t| t.keep(&frame));
+        if let Some(trim) = &self.trim {
+            Live::set(&self.live.left_out, trim.left_out);
+            Live::set(&self.live.cut, trim.cut);
+        }
+        let Some(keep) = keep else { return Ok(Got::Packet(None)) };
         let data = data.get(..keep).unwrap_or(data);
         block.packet(0, u64::try_from(at.ns()).unwrap_or(0), data, wire_len, &[]);
         self.live.captured.fetch_add(1, Ordering::Relaxed);
@@ -273,7 +282,7 @@ impl Recorder<'_> {
             store.sync();
         }
         let mut done = Ok(());
-        for step in watch.see(Reading::now()) {
+        for step in watch.see((self.clocks)()) {
             done = done.and(self.note(&step.to_string()));
         }
         if let Some(up) = self.tap.is_up()
@@ -293,7 +302,7 @@ impl Recorder<'_> {
     fn note(&mut self, text: &str) -> io::Result<()> {
         (self.say)(text);
         let mut block = PcapngWriter::within(ByteOrder::Little);
-        comment::note(&mut block, clock::wall(), text);
+        comment::note(&mut block, (self.clocks)().wall, text);
         self.put(&block.finish(), None)
     }
 
@@ -322,6 +331,15 @@ impl Recorder<'_> {
     fn end(mut self, unwritable: Option<io::Error>) -> Ended {
         let counted = self.count();
         let mut ended = unwritable;
+        if let Some(text) = self.trim.as_ref().and_then(Trim::what_is_missing) {
+            let mut block = PcapngWriter::within(ByteOrder::Little);
+            comment::note(&mut block, (self.clocks)().wall, &text);
+            let block = block.finish();
+            // another file of a ring for this alone would push out packets
+            if self.store.as_ref().is_none_or(|s| s.fits(&block)) {
+                ended = ended.or(self.put(&block, None).err());
+            }
+        }
         if let Some(store) = &mut self.store {
             ended = ended.or(store.end().err());
             self.live.note_written(store);
@@ -393,7 +411,8 @@ mod tests {
 
     fn head() -> Vec<u8> {
         let (interface, filter) = ("test".to_owned(), String::new());
-        Head { interface, link_type: LinkType::ETHERNET, snaplen: 0, filter, all: true }.blocks()
+        Head { interface, link_type: LinkType::ETHERNET, snaplen: 0, filter, all: true, targets: Vec::new() }
+            .blocks()
     }
 
     fn numbers(source: &mut dyn Source) -> Vec<u64> {
@@ -425,6 +444,7 @@ mod tests {
             signals: Signals::default(),
             live: Arc::clone(live),
             say: &mut |text| said.push(text.to_owned()),
+            clocks: &mut Reading::now,
             up: true,
         };
         assert!(matches!(recorder.run(), Ended::Done));

@@ -173,7 +173,8 @@ impl Store {
         if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
     }
 
-    fn fits(&self, block: &[u8]) -> bool {
+    /// Whether a block has room in the file that is being written.
+    pub fn fits(&self, block: &[u8]) -> bool {
         let size = self.written + self.buffer.len() as u64 + block.len() as u64 + trailer_len();
         self.plan.file_bytes.is_none_or(|limit| size <= limit)
     }
@@ -350,7 +351,7 @@ mod tests {
     fn head() -> Vec<u8> {
         let filter = "tcp".to_owned();
         let (interface, link_type) = ("eth0".to_owned(), LinkType::ETHERNET);
-        comment::Head { interface, link_type, snaplen: 200, filter, all: true }.blocks()
+        comment::Head { interface, link_type, snaplen: 200, filter, all: true, targets: Vec::new() }.blocks()
     }
 
     fn packet(n: u64, len: usize) -> (Vec<u8>, Timestamp) {

@@ -15,7 +15,7 @@ use super::{Capture, wireshark_filter};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint};
 use crate::detect::registry;
-use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Trigger};
+use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Level, Trigger};
 use crate::measure::Summary;
 use crate::wire::tls::Alert;
 
@@ -497,6 +497,13 @@ fn alert_name(alert: Alert) -> String {
 
 fn findings<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonFinding<'a>> {
     c.analysis.findings.iter().enumerate().map(move |(i, f)| json_finding(ids, n, i, c, f))
+}
+
+impl JsonFinding<'_> {
+    /// The same at another level.
+    pub(super) fn at_level(self, level: Level) -> Self {
+        Self { level: level.name(), ..self }
+    }
 }
 
 pub(super) fn json_finding<'a>(

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Capture;
 use super::json::{Ids, JsonFinding, json_finding, line};
+use crate::detect::Level;
 
 /// What a line says about a finding besides the finding.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -14,6 +15,8 @@ pub struct Said<'a> {
     pub key: &'a str,
     /// `new` or `changed`.
     pub change: &'static str,
+    /// Whether it would be a claim, had it stood longer: its level is then `possible`.
+    pub provisional: bool,
     /// How far the capture had come, in capture time.
     pub seen_ns: i64,
 }
@@ -60,14 +63,20 @@ struct Notice<'a> {
     text: &'a str,
 }
 
-/// Writes the line of a finding.
+/// Writes the line of the nth finding, at the level that it has by now.
 ///
 /// # Errors
 /// What writing gives.
-pub fn write_finding(c: &Capture, n: usize, live: Said<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_finding(
+    c: &Capture,
+    n: usize,
+    level: Level,
+    live: Said<'_>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Some(f) = c.analysis.findings.get(n) else { return Ok(()) };
     let ids = Ids::new(std::slice::from_ref(c));
-    line(out, "finding", &Finding { finding: json_finding(&ids, 0, n, c, f), live })
+    line(out, "finding", &Finding { finding: json_finding(&ids, 0, n, c, f).at_level(level), live })
 }
 
 /// Writes that a finding is no more.

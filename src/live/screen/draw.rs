@@ -136,6 +136,7 @@ fn draw_findings(m: &Model, frame: &mut Frame<'_>, area: Rect) {
 
 fn finding_line(m: &Model, f: &Entry, chosen: bool) -> Line<'static> {
     let color = if f.level == Level::Possible { Color::Yellow } else { Color::Red };
+    let level = if f.provisional { "so far" } else { f.level.name() };
     let time: String = f.at.to_string().chars().skip(11).take(8).collect();
     let mut style = Style::new();
     if chosen {
@@ -147,14 +148,16 @@ fn finding_line(m: &Model, f: &Entry, chosen: bool) -> Line<'static> {
     Line::from(vec![
         Span::raw(if chosen { "> " } else { "  " }),
         Span::raw(format!("{time} ")),
-        Span::styled(format!("{:9} {} ", f.level.name(), f.code), paint(m, color)),
+        Span::styled(format!("{:9} {} ", level, f.code), paint(m, color)),
         Span::raw(f.says.clone()),
     ])
     .style(style)
 }
 
 fn evidence(m: &Model, from: u16, frame: &mut Frame<'_>, area: Rect) {
-    let text = m.evidence().unwrap_or_else(|| "later packets have taken this finding back".to_owned());
+    let text = m.evidence().unwrap_or_else(|| {
+        "later packets speak against this finding: it is taken back unless more speak for it".to_owned()
+    });
     let last = u16::try_from(text.lines().count()).unwrap_or(u16::MAX).saturating_sub(1);
     let paragraph = Paragraph::new(text)
         .wrap(Wrap { trim: false })

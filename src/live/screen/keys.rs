@@ -78,7 +78,7 @@ fn type_filter(model: &mut Model, key: KeyCode) {
 fn save(model: &mut Model, engine: &Engine) {
     let Some((_, entry)) = model.chosen() else { return };
     let Some(a) = model.capture.as_ref().map(|c| &c.analysis) else { return };
-    let Some(f) = a.findings.get(entry.place) else { return };
+    let Some(f) = entry.place.and_then(|place| a.findings.get(place)) else { return };
     let frame = f.frames.first().copied().unwrap_or(0);
     let path = PathBuf::from(format!("pinchpoint-{}-frame-{frame}.pcapng", f.code));
     let saved = engine.recent().save(f, a, &entry.says, &path);

@@ -7,7 +7,7 @@ use super::names::Rates;
 use crate::base::Timestamp;
 use crate::base::text::Sentence;
 use crate::detect::{Finding, Level};
-use crate::live::changes::{Change, Changes, key};
+use crate::live::changes::{Change, Changes, Standing};
 use crate::report::Capture;
 use crate::report::json_live::Counters;
 use crate::report::names::{self, NameRow};
@@ -35,10 +35,12 @@ pub(super) enum Mode {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) key: String,
-    /// Its place in the analysis.
-    pub(super) place: usize,
+    /// Its place in the analysis; `None` where it is not in it, and not taken back yet.
+    pub(super) place: Option<usize>,
     pub(super) at: Timestamp,
     pub(super) level: Level,
+    /// Whether it may become a claim, if it stands.
+    pub(super) provisional: bool,
     pub(super) code: &'static str,
     pub(super) says: String,
     pub(super) fresh: bool,
@@ -90,15 +92,23 @@ impl Model {
         }
         self.rates.look(&capture.analysis);
         self.names = names::rows(std::slice::from_ref(&capture));
-        let told = self.changes.look(&capture.analysis);
+        self.stand(capture);
+    }
+
+    /// Takes the findings as they stand.
+    fn stand(&mut self, capture: Capture) {
+        let told = self.changes.look(&capture.analysis, self.over);
         let a = &capture.analysis;
-        let entry = |(place, f): (usize, &Finding)| {
-            let key = key(f, a);
-            let fresh = told.said.iter().any(|(n, _, change)| *n == place && *change == Change::New);
+        let mut held = std::mem::take(&mut self.findings);
+        held.retain(|e| told.held.contains(&e.key));
+        held.iter_mut().for_each(|e| (e.place, e.fresh) = (None, false));
+        let entry = |(place, (f, s)): (usize, (&Finding, Standing))| {
+            let fresh = s.change == Some(Change::New);
             let says = says(f, a, self.settings.addresses);
-            Entry { key, place, at: f.at, level: f.level, code: f.code, says, fresh }
+            let Standing { key, level, provisional, .. } = s;
+            Entry { key, place: Some(place), at: f.at, level, provisional, code: f.code, says, fresh }
         };
-        self.findings = a.findings.iter().enumerate().map(entry).collect();
+        self.findings = a.findings.iter().zip(told.standing).enumerate().map(entry).chain(held).collect();
         self.findings.sort_by(|a, b| b.at.cmp(&a.at).then(a.key.cmp(&b.key)));
         self.capture = Some(capture);
     }
@@ -107,6 +117,12 @@ impl Model {
     pub(super) fn count(&mut self, counters: Counters, over: bool) -> bool {
         let changed = (self.counters, self.over) != (counters, over);
         (self.counters, self.over) = (counters, over);
+        if changed
+            && over
+            && let Some(capture) = self.capture.take()
+        {
+            self.stand(capture); // nothing waits any more
+        }
         changed
     }
 
@@ -146,11 +162,12 @@ impl Model {
     pub(super) fn evidence(&self) -> Option<String> {
         let (capture, (_, entry)) = (self.capture.as_ref()?, self.chosen()?);
         let a = &capture.analysis;
-        let f = a.findings.get(entry.place)?;
+        let place = entry.place?;
+        let f = a.findings.get(place)?;
         let style = Style { color: false, width: WIDTH };
         let options = Options { style, addresses: self.settings.addresses, verbose: true };
         let mut out = Vec::new();
-        text::write_finding(entry.place + 1, f, a, options, &mut out).ok()?;
+        text::write_finding(place + 1, f, a, options, &mut out).ok()?;
         String::from_utf8(out).ok()
     }
 }
