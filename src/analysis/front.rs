@@ -2,11 +2,11 @@
 
 use crate::base::{Endpoint, Timestamp};
 use crate::capture::{Frame, Source};
+use crate::flow::Segment;
 use crate::flow::connection::Connection;
 use crate::flow::defrag::Defragmenter;
 use crate::flow::key::Key;
 use crate::flow::refusal::Notice;
-use crate::flow::Segment;
 use crate::flow::table::{FlowTable, Limits};
 use crate::flow::udp::Datagram;
 use crate::measure::datagrams::Datagrams;
@@ -182,4 +182,3 @@ impl Front {
         self.counts.connections_forgotten = self.table.forgotten();
     }
 }
-

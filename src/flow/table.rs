@@ -206,15 +206,13 @@ impl FlowTable {
         let slots = &self.slots;
         let found = self.index.find(hash, |i| slots[*i as usize].is_of(hash, src, dst)).copied();
         let slot = match found {
-            Some(slot) => {
-                match self.slots[slot as usize].over(s, src, self.now) {
-                    None => slot,
-                    Some(why) => {
-                        self.close(slot, why, ended);
-                        self.open(hash, from_low, s, src, dst, tunnelled, ended)
-                    }
+            Some(slot) => match self.slots[slot as usize].over(s, src, self.now) {
+                None => slot,
+                Some(why) => {
+                    self.close(slot, why, ended);
+                    self.open(hash, from_low, s, src, dst, tunnelled, ended)
                 }
-            }
+            },
             None => self.open(hash, from_low, s, src, dst, tunnelled, ended),
         };
         let Slot { until, since, connection, .. } = &mut self.slots[slot as usize];
