@@ -3,7 +3,7 @@
 use crate::base::{Endpoint, SeqNum, Timestamp};
 use crate::wire::checksum::{self, Checksum};
 use crate::wire::ip::Ip;
-use crate::wire::tcp::{Flags, Tcp, TcpOption};
+use crate::wire::tcp::{Flags, Tcp};
 
 /// The header facts of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +53,7 @@ impl Segment {
             ttl: ip.ttl,
             ip_id: ip.id,
             dont_fragment: ip.dont_fragment,
-            timestamps: tcp.options().find_map(|o| match o {
-                TcpOption::Timestamps { val, ecr } => Some((val, ecr)),
-                _ => None,
-            }),
+            timestamps: tcp.timestamps(),
             checksum: if control { checksum::tcp(ip, tcp) } else { Checksum::Unknown },
         };
         let src = Endpoint { addr: ip.src, port: tcp.src_port() };

@@ -96,6 +96,9 @@ impl Slot {
         if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
             return Some(Ended::Reused);
         }
+        if now <= self.until {
+            return None;
+        }
         let (end, why) = end_of(c, self.since);
         (now > end).then_some(why)
     }
