@@ -143,7 +143,9 @@ impl Datagram {
         if self.have.len() >= MAX_PIECES {
             return;
         }
-        if self.bytes.len() < end {
+        if self.bytes.is_empty() {
+            self.bytes = vec![0; end]; // memory that comes zeroed: the first fragment may be the last of a long datagram
+        } else if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
         let mut at = start;
