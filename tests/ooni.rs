@@ -2,14 +2,23 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod json_schema;
+
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use pinchpoint::base::Direction::ToServer;
+use pinchpoint::base::{Span, Timestamp};
 use pinchpoint::capture::LinkType;
-use pinchpoint::testkit::conversation::{Conversation, capture};
+use pinchpoint::testkit::conversation::{Conversation, Peer, capture};
+use pinchpoint::testkit::packet::icmp_error;
 use pinchpoint::testkit::pcap::PcapWriter;
 use pinchpoint::testkit::scripts::{KINDS, Place};
+use pinchpoint::testkit::tls::Hello;
 use serde_json::Value;
+
+use json_schema::Schema;
 
 const SCHEMA: &str = include_str!("../docs/ooni.schema.json");
 
@@ -56,18 +65,17 @@ fn every_line_holds_to_the_schema() {
     let mut files = captures(folder.path());
     files.extend(["pakistan-2024", "reset-after-hello", "kernel-reset-ae"].map(fixture));
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let validator = jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
+    let schema = Schema::new(SCHEMA);
     for more in [&[][..], &["--show-addresses"]] {
         let lines = run(&[&files, more].concat());
         assert!(lines.len() > 3 * KINDS.len() + 12);
         for line in &lines {
-            let errors: Vec<String> =
-                validator.iter_errors(line).map(|e| format!("{}: {e}", e.instance_path())).collect();
+            let errors = schema.errors(line);
             assert!(errors.is_empty(), "{errors:#?}\n{line}");
         }
         let mut broken = lines[0].clone();
         broken["test_keys"]["failure"] = "because".into();
-        assert!(!validator.is_valid(&broken), "and the schema can fail");
+        assert!(!schema.errors(&broken).is_empty(), "and the schema can fail");
     }
 }
 
@@ -107,6 +115,38 @@ fn quic_that_gets_no_reply_is_a_timeout() {
     let timeouts = quic.iter().filter(|l| l["test_keys"]["failure"] == "generic_timeout_error").count();
     let fine = quic.iter().filter(|l| l["test_keys"]["failure"].is_null()).count();
     assert!(timeouts > 0 && fine > 0, "{timeouts} {fine}");
+}
+
+#[test]
+fn an_icmp_error_in_the_place_of_an_answer_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (client, server) =
+        (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9)));
+    for (code, failure) in [(13, "host_unreachable"), (0, "network_unreachable"), (3, "connection_refused")] {
+        let start = Timestamp::from_ns(1_708_128_000_000_000_000);
+        let mut c = Conversation::new(
+            Peer::new(client, 40_000, 64, Span::from_ns(20_000)),
+            Peer::new(server, 443, 52, Span::from_ms(40)),
+            start,
+        );
+        c.handshake().wait(Span::from_ms(1)).data(ToServer, &Hello::to("x.com").record());
+        let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+        let frames = capture(std::slice::from_ref(&c));
+        for frame in &frames {
+            pcap.frame(frame.at, &frame.bytes);
+        }
+        let hello = frames.last().unwrap();
+        let router = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
+        let error = icmp_error(router, client, 3, code, &hello.bytes[14..14 + 60]);
+        let ethernet = [&hello.bytes[6..12], &hello.bytes[..6], &[8, 0], &error].concat();
+        pcap.frame(hello.at + Span::from_ms(5), &ethernet);
+        let file = folder.path().join("icmp.pcap");
+        std::fs::write(&file, pcap.finish()).unwrap();
+        let line = &run(&[file.to_str().unwrap()])[0];
+        assert_eq!(line["test_keys"]["failure"], failure);
+        assert!(line["annotations"]["pinchpoint_result"] != "success", "{line}");
+        assert!(Schema::new(SCHEMA).errors(line).is_empty());
+    }
 }
 
 #[test]

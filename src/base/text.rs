@@ -68,6 +68,14 @@ const fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && c != '\\'
 }
 
+/// Whether a character acts and is not seen: controls, and those of Unicode's format characters that turn the direction
+/// of text, join, or take no room.
+pub fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;

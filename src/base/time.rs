@@ -179,6 +179,8 @@ mod tests {
         );
         assert_eq!((Timestamp::from_ns(i64::MIN) - a).ns(), i64::MIN + 1);
         assert_eq!(size_of::<Option<Timestamp>>(), 8);
-        assert!(Timestamp::from_ns(-1) < Timestamp::from_ns(0) && Timestamp::from_ns(0) < Timestamp::from_ns(1));
+        assert!(
+            Timestamp::from_ns(-1) < Timestamp::from_ns(0) && Timestamp::from_ns(0) < Timestamp::from_ns(1)
+        );
     }
 }

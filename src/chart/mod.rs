@@ -18,9 +18,13 @@ mod png;
 mod rtt;
 mod scale;
 mod sequence;
+#[cfg(feature = "tables")]
+mod summary;
 mod telling;
 mod ttl;
 mod words;
+
+use clap::ValueEnum;
 
 use crate::analysis::Analysis;
 use crate::base::Direction;
@@ -31,18 +35,20 @@ use crate::trace::Trace;
 pub use choose::{Asked, Choice, choose};
 pub use ends::Ends;
 pub use png::png;
+#[cfg(feature = "tables")]
+pub use summary::summary;
 pub use telling::telling;
 
 use plot::Head;
 
-/// The kinds of charts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The kinds of charts; what stands here is also the help of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Kind {
-    /// Sequence numbers against time, as Stevens and tcptrace draw them.
+    /// Sequence numbers against time: data, ACK line, window, what was sent again, lost or forged, and a cap's line.
     Sequence,
-    /// Goodput against time, target and control.
+    /// Goodput against time, with the cap and a control.
     Goodput,
-    /// TTL or hop limit against time.
+    /// TTL or hop limit against time: forged packets stand out.
     Ttl,
     /// Round trips against time.
     Rtt,
@@ -50,7 +56,7 @@ pub enum Kind {
     Ecdf,
     /// What became of connections, name by time.
     Outcomes,
-    /// One handshake, packet by packet.
+    /// One connection, packet by packet.
     Ladder,
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::canvas::{Mark, Side, Words, ink, pen};
 use super::plot::{Axis, Head, LABEL, Room, page};
-use super::words::{self, clock, utc};
+use super::scale::moments;
+use super::words::{self, utc};
 use super::{Drawn, Subject};
 use crate::analysis::Analysis;
 use crate::base::{Span, Timestamp};
@@ -148,25 +149,20 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let longest =
         rows.iter().map(|(n, _)| words::width(&words::name(n, 26), LABEL, false)).fold(60.0, f64::max);
     let room = Room { left: longest + 34.0, right: 34.0, height, ..Room::default() };
-    let wide = (COLUMNS - 1) as f64;
+    // the axis counts nanoseconds from the first connection on
+    let at_column = |n: f64| n / (COLUMNS - 1) as f64 * lasts as f64;
+    let (ticks, every) = moments(first, Span::from_ns(lasts), 6);
     let at_tick = |v: f64| {
         #[allow(clippy::cast_possible_truncation)] // a time within the capture
-        let ns = (v / wide * lasts as f64) as i64;
-        let t = first + Span::from_ns(ns);
-        // seconds do not tell ticks of a short capture apart
-        if lasts < 8_000_000_000 { utc(t).chars().skip(14).take(9).collect() } else { clock(t) }
+        let t = first + Span::from_ns(v.round() as i64);
+        words::tick(t, every, Span::from_ns(lasts))
     };
-    let unit = if lasts < 8_000_000_000 {
-        "when the connection began, minutes and seconds of"
-    } else {
-        "when the connection began, UTC,"
-    };
-    let day: String = utc(first).chars().take(if lasts < 8_000_000_000 { 16 } else { 10 }).collect();
+    let day: String = utc(first).chars().take(10).collect();
     let x = Axis {
-        range: (-0.8, wide + 0.8),
-        ticks: (0..=4).map(|i| f64::from(i) * wide / 4.0).collect(),
+        range: (at_column(-0.8), at_column((COLUMNS - 1) as f64 + 0.8)),
+        ticks: ticks.iter().map(|t| t.since(first).ns() as f64).collect(),
         says: &at_tick,
-        label: format!("{unit} {day}{}", if lasts < 8_000_000_000 { " UTC" } else { "" }),
+        label: format!("when the connection began, UTC, {day}"),
     };
     let none = |_: f64| String::new();
     let y = Axis { range: (0.0, rows.len() as f64), ticks: Vec::new(), says: &none, label: String::new() };
@@ -184,7 +180,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             );
             for (column, fates) in &row.cells {
                 let Some(worst) = fates.keys().next_back() else { continue };
-                let (x, _) = p.at(*column as f64, 0.0);
+                let (x, _) = p.at(at_column(*column as f64), 0.0);
                 let (mark, color, _) = worst.look();
                 let here: u64 = fates.values().sum();
                 let mixed = fates.len() > 1;

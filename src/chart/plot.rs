@@ -6,7 +6,9 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::style::RGBColor;
 
 use super::canvas::{Canvas, Mark, Side, UNITS, Words, ink, paint, pen};
+use super::scale::ticks;
 use super::words;
+use crate::base::Timestamp;
 
 /// The width of all charts in pixels: at the width of a newspaper's column (85 mm) the smallest axis text has 6 points.
 pub(super) const WIDTH: f64 = 720.0;
@@ -40,6 +42,16 @@ pub(super) struct Axis<'a> {
     pub(super) says: &'a dyn Fn(f64) -> String,
     /// What is measured, with its unit.
     pub(super) label: String,
+}
+
+/// The axis of seconds after a moment, to the end of what is drawn.
+pub(super) fn seconds(start: Timestamp, end: f64) -> Axis<'static> {
+    Axis {
+        range: (-end * 0.01, end * 1.01),
+        ticks: ticks(0.0, end, 6.0),
+        says: &words::number,
+        label: format!("seconds after {}", words::utc(start)),
+    }
 }
 
 /// The area between the axes.

@@ -1,7 +1,7 @@
 //! Round trips between the point of capture and each end, against time.
 
 use super::canvas::{Mark, ink};
-use super::plot::{Axis, Head, Room, page};
+use super::plot::{Axis, Head, Room, page, seconds};
 use super::scale::{decades, sparse, ticks};
 use super::words::{number, utc};
 use super::{Drawn, Subject};
@@ -94,12 +94,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         power if powers => number((power * 100.0).round() / 100.0),
         _ => number((v * 1000.0).round() / 1000.0),
     };
-    let x = Axis {
-        range: (-end * 0.01, end * 1.01),
-        ticks: ticks(0.0, end, 6.0),
-        says: &number,
-        label: format!("seconds after {}", utc(start)),
-    };
+    let x = seconds(start, end);
     let y = Axis {
         range,
         ticks: if powers { decades(range.0, range.1) } else { ticks(0.0, most * 1.1, 5.0) },

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::{Span, Timestamp};
+
 /// Round values in a range, about `n` of them.
 pub(super) fn ticks(lo: f64, hi: f64, n: f64) -> Vec<f64> {
     let span = hi - lo;
@@ -14,6 +16,33 @@ pub(super) fn ticks(lo: f64, hi: f64, n: f64) -> Vec<f64> {
         [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= raw * 0.999).unwrap_or(raw);
     let first = (lo / step - 1e-9).ceil();
     (0..64u32).map(|i| (first + f64::from(i)) * step).take_while(|v| *v <= hi + step * 1e-6).collect()
+}
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
+/// How far ticks of a clock may be apart: so many of a unit, in milliseconds.
+const CLOCK: [(i64, &[i64]); 5] = [
+    (1, &[1, 2, 5, 10, 20, 50, 100, 200, 500]),
+    (1_000, &[1, 2, 5, 10, 15, 30]),
+    (60_000, &[1, 2, 5, 10, 15, 30]),
+    (3_600_000, &[1, 2, 3, 6, 12]),
+    (DAY, &[1]),
+];
+
+/// Round moments of UTC from `first` on, `n` of them at most, and how far apart they are.
+pub(super) fn moments(first: Timestamp, lasts: Span, n: u32) -> (Vec<Timestamp>, Span) {
+    let fits = |step: &Span| step.ns().saturating_mul(n.into()) >= lasts.ns();
+    let clock = CLOCK.iter().flat_map(|(unit, of)| of.iter().map(move |n| n * unit));
+    let weeks = (0..16).map(|power| 7 * DAY << power);
+    let Some(step) = clock.chain(weeks).map(Span::from_ms).find(fits) else {
+        return (Vec::new(), lasts);
+    };
+    let past = first.ns().rem_euclid(step.ns());
+    let begin = if past == 0 { 0 } else { step.ns() - past };
+    let all = (0..=i64::from(n)).map_while(|i| i.checked_mul(step.ns())?.checked_add(begin));
+    let all = all.take_while(|at| *at <= lasts.ns());
+    (all.map(|at| first + Span::from_ns(at)).collect(), step)
 }
 
 /// Decades of a range of decimal logarithms, with their halves (2 and 5) where there are few.
@@ -103,6 +132,39 @@ mod tests {
         assert!(ticks(1.0, 1.0, 4.0).is_empty() && ticks(0.0, f64::INFINITY, 4.0).is_empty());
         assert_eq!(decades(0.0, 3.0), [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(decades(0.0, 1.0).len(), 4);
+    }
+
+    #[test]
+    fn moments_are_round_in_utc() {
+        let shown = |first: i64, lasts: Span| {
+            let (all, every) = moments(Timestamp::from_ns(first), lasts, 6);
+            all.iter().map(|t| crate::chart::words::tick(*t, every, lasts)).collect::<Vec<_>>()
+        };
+        let noon = 1_708_171_200_000_000_000;
+        let seconds = ["12:00:00", "12:00:05", "12:00:10", "12:00:15", "12:00:20", "12:00:25"];
+        assert_eq!(shown(noon, Span::from_secs(27)), seconds);
+        assert_eq!(
+            shown(noon + 1_300_000_000, Span::from_ms(400)),
+            ["12:00:01.3", "12:00:01.4", "12:00:01.5", "12:00:01.6", "12:00:01.7"]
+        );
+        assert_eq!(
+            shown(noon + 61_000_000_000, Span::from_secs(3 * 3600)),
+            ["12:30", "13:00", "13:30", "14:00", "14:30", "15:00"]
+        );
+        assert_eq!(
+            shown(noon, Span::from_secs(36 * 3600)),
+            [
+                "02-17 12:00",
+                "02-17 18:00",
+                "02-18 00:00",
+                "02-18 06:00",
+                "02-18 12:00",
+                "02-18 18:00",
+                "02-19 00:00"
+            ]
+        );
+        assert_eq!(shown(noon, Span::from_secs(5 * 86_400)).len(), 5);
+        assert!(shown(i64::MIN, Span::from_ns(i64::MAX)).len() < 8);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::canvas::{Canvas, Mark, Side, Words, ink, pen};
 use super::choose::{Claim, capped, forged, is_shared, main_direction};
 use super::losses::lost;
-use super::plot::{Axis, Head, LABEL, Plot, Room, page};
+use super::plot::{Axis, Head, LABEL, Plot, Room, page, seconds};
 use super::scale::{reduced, sparse, spread, ticks};
 use super::words::{self, number, utc};
 use super::{Drawn, Subject};
@@ -61,6 +61,8 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let time = |at: Timestamp| at.since(start).secs_f64();
     let end = t.points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-6);
     let top = data.iter().map(|p| p.seq + i64::from(p.len)).max().unwrap_or(1).max(1) as f64;
+    let answers: Vec<(f64, &Point)> =
+        t.points.iter().filter(|p| p.direction == d.reversed()).map(|p| (time(p.at), p)).collect();
     let marks = Marks::new(s, t, &data, d);
     marks.key(&mut head);
     let again = data.iter().filter(|p| p.arrival == Arrival::Retransmission).count() as u64;
@@ -75,13 +77,8 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         marks.words()
     );
     let alone = finding.filter(|f| !is_shared(f));
-    let line = alone.and_then(|f| f.cap).map(|cap| policer(t, d, &data, cap, &time));
-    let x = Axis {
-        range: (-end * 0.01, end * 1.01),
-        ticks: ticks(0.0, end, 6.0),
-        says: &number,
-        label: format!("seconds after {}", utc(start)),
-    };
+    let line = alone.and_then(|f| f.cap).map(|cap| policer(&answers, &data, cap));
+    let x = seconds(start, end);
     let y = Axis {
         range: (-top * 0.02, top * 1.06),
         ticks: ticks(0.0, top * 1.04, 5.0),
@@ -96,8 +93,8 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let svg = page(&head, room, |c, p| {
         p.axes(c, &x, &y);
         let mut named = Vec::new();
-        window_line(c, p, t, d, &time, &mut named);
-        ack_line(c, p, t, d, &time, &mut named);
+        window_line(c, p, &answers, &mut named);
+        ack_line(c, p, &answers, &mut named);
         segments(c, p, &data, &time);
         if let Some((offset, slope, label)) = &line {
             let from = (0.0f64.max((-offset) / slope), end);
@@ -132,17 +129,10 @@ fn says(finding: Option<&Finding>, again: u64, data: u64, lost: usize) -> String
 
 /// The line that acknowledged data does not cross: the cap's rate in payload bytes, as low as the data lets it be.
 #[allow(clippy::cast_precision_loss)] // places on a page
-fn policer(
-    t: &Trace,
-    d: Direction,
-    data: &[&Point],
-    cap: Cap,
-    time: &dyn Fn(Timestamp) -> f64,
-) -> (f64, f64, String) {
+fn policer(answers: &[(f64, &Point)], data: &[&Point], cap: Cap) -> (f64, f64, String) {
     let mean = data.iter().map(|p| f64::from(p.len)).sum::<f64>() / data.len().max(1) as f64;
     let slope = (cap.rate_bps / 8.0 * mean / (mean + HEADERS)).max(1.0);
-    let acks = t.points.iter().filter(|p| p.direction == d.reversed());
-    let ends = acks.filter_map(|p| Some(p.ack? as f64 - slope * time(p.at)));
+    let ends = answers.iter().filter_map(|(at, p)| Some(p.ack? as f64 - slope * at));
     let most = ends.fold(f64::NEG_INFINITY, f64::max);
     (if most.is_finite() { most } else { 0.0 }, slope, bits(cap.rate_bps))
 }
@@ -186,22 +176,14 @@ fn stairs(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 #[allow(clippy::cast_precision_loss)] // places on a page
-fn ack_line(
-    c: &mut Canvas<'_>,
-    p: &Plot,
-    t: &Trace,
-    d: Direction,
-    time: &dyn Fn(Timestamp) -> f64,
-    named: &mut Vec<Named>,
-) {
-    let acks = t.points.iter().filter(|q| q.direction == d.reversed());
+fn ack_line(c: &mut Canvas<'_>, p: &Plot, answers: &[(f64, &Point)], named: &mut Vec<Named>) {
     let mut high = i64::MIN;
-    let acks = acks.filter_map(|q| Some((q.at, q.ack?))).filter(|(_, a)| {
+    let acks = answers.iter().filter_map(|(at, q)| Some((*at, q.ack?))).filter(|(_, a)| {
         let new = *a > high;
         high = high.max(*a);
         new
     });
-    let line = stairs(acks.map(|(at, ack)| p.inside(time(at), ack as f64)));
+    let line = stairs(acks.map(|(at, ack)| p.inside(at, ack as f64)));
     c.path(&line, pen(ink::GREEN, 1.6));
     if let Some((_, y)) = line.last() {
         named.push(Named { y: *y, label: "acknowledged".to_owned(), color: ink::GREEN });
@@ -209,17 +191,9 @@ fn ack_line(
 }
 
 #[allow(clippy::cast_precision_loss)] // places on a page
-fn window_line(
-    c: &mut Canvas<'_>,
-    p: &Plot,
-    t: &Trace,
-    d: Direction,
-    time: &dyn Fn(Timestamp) -> f64,
-    named: &mut Vec<Named>,
-) {
-    let edges = t.points.iter().filter(|q| q.direction == d.reversed());
-    let edges = edges.filter_map(|q| Some((q.at, q.ack? + i64::from(q.window?))));
-    let places: Vec<(f64, f64)> = stairs(edges.map(|(at, edge)| p.at(time(at), edge as f64)));
+fn window_line(c: &mut Canvas<'_>, p: &Plot, answers: &[(f64, &Point)], named: &mut Vec<Named>) {
+    let edges = answers.iter().filter_map(|(at, q)| Some((*at, q.ack? + i64::from(q.window?))));
+    let places: Vec<(f64, f64)> = stairs(edges.map(|(at, edge)| p.at(at, edge as f64)));
     // as far as it runs within the area
     let line: Vec<(f64, f64)> = places.into_iter().take_while(|q| q.1 >= p.top - 1.0).collect();
     if line.len() < 2 {

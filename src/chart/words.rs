@@ -1,7 +1,7 @@
 //! Text of charts: how wide it is, how it is broken and shortened, and moments and numbers as axes show them.
 
-use crate::base::Timestamp;
 use crate::base::text::Untrusted;
+use crate::base::{Span, Timestamp};
 
 /// About how wide a text is in Noto Sans of this size.
 pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
@@ -93,10 +93,22 @@ pub(super) fn utc(t: Timestamp) -> String {
     }
 }
 
-/// The time of day in UTC to the second.
-pub(super) fn clock(t: Timestamp) -> String {
+/// A tick of a clock in UTC, where ticks are `every` so far apart on an axis of this length.
+pub(super) fn tick(t: Timestamp, every: Span, lasts: Span) -> String {
     let s = t.to_string();
-    s.split_once('T').map_or(s.clone(), |(_, time)| time.chars().take(8).collect())
+    let Some((date, time)) = s.split_once('T') else { return s };
+    let day: String = date.chars().skip(date.chars().count().saturating_sub(5)).collect();
+    let clock = |n: usize| time.chars().take(n).collect::<String>();
+    let from = |unit: Span| every >= unit;
+    match () {
+        () if from(Span::from_secs(86_400)) => day,
+        () if lasts >= Span::from_secs(86_400) => format!("{day} {}", clock(5)),
+        () if from(Span::from_secs(60)) => clock(5),
+        () if from(Span::from_secs(1)) => clock(8),
+        () if from(Span::from_ms(100)) => clock(10),
+        () if from(Span::from_ms(10)) => clock(11),
+        () => clock(12),
+    }
 }
 
 /// A number without needless digits.
@@ -147,6 +159,6 @@ mod tests {
         assert_eq!([number(0.5), number(1200.0), number(-0.0)], ["0.5", "1200", "0"]);
         assert_eq!([bytes(1500.0), rate(2e6)], ["1.5 kB", "2 Mbit/s"]);
         let t = Timestamp::from_ns(1_708_128_000_123_456_789);
-        assert_eq!((utc(t), clock(t)), ("2024-02-17 00:00:00.123 UTC".to_owned(), "00:00:00".to_owned()));
+        assert_eq!(utc(t), "2024-02-17 00:00:00.123 UTC");
     }
 }

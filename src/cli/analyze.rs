@@ -18,9 +18,7 @@ pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Re
     let reading = Reading { files: &args.files, merge: args.merge, sha256, quiet: args.quiet, settings };
     let done = reading.run(err);
     if let Some(dir) = &args.out {
-        out::write(dir, &done, &args.compared.words(), args.quiet, err)?;
-        #[cfg(feature = "charts")]
-        super::pictures::write(dir, &done, &command(args, dir), args.show_addresses, err)?;
+        out::write(dir, &done, args, err)?;
     }
     match args.format {
         Answer::Json => json::write_json(&done.captures, to)?,
@@ -36,23 +34,6 @@ pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Re
     let exit = Exit::of(&done.captures, done.failed, found(args.fail_on, &done.captures));
     std::mem::forget(done); // the process ends here, and taking a million rows apart takes time
     Ok(exit)
-}
-
-/// The command that makes the folder's report again.
-#[cfg(feature = "charts")]
-fn command(args: &Analyze, dir: &std::path::Path) -> String {
-    let named =
-        |flag, names: &[String]| -> Vec<_> { names.iter().map(|n| (flag, Some(n.clone()))).collect() };
-    let merge = args.merge.then_some(("--merge", None));
-    let compared = [named("--target", &args.compared.target), named("--control", &args.compared.control)];
-    super::pictures::Command {
-        name: "analyze",
-        files: &args.files,
-        flags: merge.into_iter().chain(compared.concat()).collect(),
-        output: Some(("--out", dir)),
-        addresses: args.show_addresses,
-    }
-    .line()
 }
 
 /// Whether there is a finding at the level that `--fail-on` names, or above.

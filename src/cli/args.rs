@@ -69,15 +69,36 @@ pub(super) struct Analyze {
     pub(super) compared: Compared,
 }
 
+/// Which names are compared.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Named {
+    /// Take this name, and all under it, for the target; `x` stands for the names of X. Several are one target together.
+    #[arg(long, value_name = "NAME")]
+    target: Vec<String>,
+    /// Compare with this name only, and with those under it.
+    #[arg(long, value_name = "NAME")]
+    control: Vec<String>,
+}
+
+impl Named {
+    /// The names as they are compared.
+    pub(super) fn names(&self) -> Names {
+        Names { targets: targets(&self.target), controls: lower(&self.control) }
+    }
+
+    /// The flags that say them again.
+    #[cfg(feature = "charts")]
+    pub(super) fn flags(&self) -> Vec<(&'static str, Option<String>)> {
+        let targets = self.target.iter().map(|n| ("--target", Some(n.clone())));
+        targets.chain(self.control.iter().map(|n| ("--control", Some(n.clone())))).collect()
+    }
+}
+
 /// What is compared, and how much is followed.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Compared {
-    /// Take this name, and all under it, for the target; `x` stands for the names of X. Several are one target together.
-    #[arg(long, value_name = "NAME")]
-    pub(super) target: Vec<String>,
-    /// Compare with this name only, and with those under it.
-    #[arg(long, value_name = "NAME")]
-    pub(super) control: Vec<String>,
+    #[command(flatten)]
+    pub(super) named: Named,
     /// The most connections that are followed at one time.
     #[arg(long, default_value_t = 262_144, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     pub(super) max_connections: u32,
@@ -88,8 +109,10 @@ pub(super) struct Compared {
 
 impl Compared {
     /// What decides the answer beside the capture, in words that tell two ways apart.
+    #[cfg(feature = "tables")]
     pub(super) fn words(&self) -> String {
-        let (targets, controls) = (targets(&self.target).join(" "), lower(&self.control).join(" "));
+        let Names { targets, controls } = self.named.names();
+        let (targets, controls) = (targets.join(" "), controls.join(" "));
         format!("target={targets}; control={controls}; max-connections={}", self.max_connections)
     }
 
@@ -97,7 +120,7 @@ impl Compared {
     pub(super) fn settings(&self) -> Settings {
         Settings {
             limits: Limits { connections: self.max_connections as usize },
-            names: Names { targets: targets(&self.target), controls: lower(&self.control) },
+            names: self.named.names(),
             threads: self.threads.map_or_else(processors, usize::from),
         }
     }
@@ -108,7 +131,7 @@ fn processors() -> usize {
 }
 
 /// The target names, with the set for X written out.
-pub(super) fn targets(names: &[String]) -> Vec<String> {
+fn targets(names: &[String]) -> Vec<String> {
     let mut names = lower(names);
     if let Some(at) = names.iter().position(|n| n == "x") {
         names.splice(at..=at, X.iter().map(|n| (*n).to_owned()));
@@ -176,6 +199,10 @@ pub(super) struct Summarize {
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Shape::Text)]
     pub(super) format: Shape,
+    /// Also draw it as bars into this file, which ends in .svg or .png.
+    #[cfg(feature = "charts")]
+    #[arg(long, value_name = "FILE")]
+    pub(super) chart: Option<PathBuf>,
 }
 
 /// What is recorded, and how; the letters are those of tcpdump.
@@ -258,12 +285,8 @@ pub(super) struct Live {
     /// Show every connection in the text at the end.
     #[arg(long, short)]
     pub(super) verbose: bool,
-    /// Take this name, and all under it, for the target; `x` stands for the names of X.
-    #[arg(long, value_name = "NAME")]
-    pub(super) target: Vec<String>,
-    /// Compare with this name only, and with those under it.
-    #[arg(long, value_name = "NAME")]
-    pub(super) control: Vec<String>,
+    #[command(flatten)]
+    pub(super) named: Named,
     /// The most connections that are followed at one time.
     #[arg(long, default_value_t = 65_536, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_000_000))]
     pub(super) max_connections: u32,

@@ -7,24 +7,16 @@ use super::Exit;
 use super::args::lower;
 use super::error::Error;
 use super::input::Reading;
-use super::picture_args::{Chart, ChartKind};
-use super::pictures::read_again;
+use super::picture_args::Chart;
+use super::pictures::PictureFile;
 use crate::analysis::Settings;
-use crate::base::replace::write_whole;
 use crate::base::text::Untrusted;
-use crate::chart::{self, Asked, Choice, Ends, Kind, Picture, Subject};
+use crate::chart::{self, Asked, Choice, Ends, Picture, Subject};
 use crate::report::Capture;
 
-/// Pixels of a PNG for each of the picture's own: sharp on a projector, and in print at a column's width.
-const SCALE: f32 = 3.0;
-
 pub(super) fn run(args: &Chart, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
-    let kind = args.kind.kind();
-    let is_png = match args.output.as_deref().map(|p| p.extension().and_then(|e| e.to_str())) {
-        None | Some(Some("svg")) => false,
-        Some(Some("png")) => true,
-        Some(_) => return Err(Error::Usage("the name after -o must end in .svg or .png".to_owned())),
-    };
+    let kind = args.kind;
+    let file = args.output.as_deref().map(PictureFile::new).transpose()?;
     if kind.is_of_one() && args.file == Path::new("-") {
         return Err(Error::Usage(format!(
             "the chart {} reads its input twice, and standard input can be read only once\nhelp: save it to a file first",
@@ -48,20 +40,15 @@ pub(super) fn run(args: &Chart, out: &mut dyn Write, err: &mut dyn Write) -> Res
         (None, None) => Asked::Best,
     };
     let choice = chart::choose(kind, &capture.analysis, &asked).map_err(Error::Usage)?;
-    let traces = read_again(&done, 0, &choice.places, err);
+    let traces = done.traces(0, &choice.places, &[])?;
     let ends = Ends::new(&capture.analysis, args.show_addresses);
     let picture = chart::draw(&Subject { capture, choice: &choice, traces: &traces, ends: &ends, tag: "" });
     if !args.quiet {
         say(&choice, capture, &picture, err);
     }
-    match &args.output {
+    match file {
         None => out.write_all(picture.svg.as_bytes())?,
-        Some(path) if is_png => {
-            let png = chart::png(&picture.svg, SCALE).map_err(Error::Usage)?;
-            write_whole(path, |out| out.write_all(&png)).map_err(|e| Error::file(path, e))?;
-        }
-        Some(path) => write_whole(path, |out| out.write_all(picture.svg.as_bytes()))
-            .map_err(|e| Error::file(path, e))?,
+        Some(file) => file.write(&picture)?,
     }
     out.flush()?;
     Ok(Exit::of(&done.captures, done.failed, false))
@@ -80,19 +67,5 @@ fn say(choice: &Choice, capture: &Capture, picture: &Picture, err: &mut dyn Writ
     }
     if picture.is_empty {
         let _ = writeln!(err, "note: no chart: {}", picture.description);
-    }
-}
-
-impl ChartKind {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Sequence => Kind::Sequence,
-            Self::Goodput => Kind::Goodput,
-            Self::Ttl => Kind::Ttl,
-            Self::Rtt => Kind::Rtt,
-            Self::Ecdf => Kind::Ecdf,
-            Self::Outcomes => Kind::Outcomes,
-            Self::Ladder => Kind::Ladder,
-        }
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
+use super::error::Error;
 use super::progress::Progress;
 use crate::analysis::{self, Settings};
 use crate::base::parallel::in_parallel;
 use crate::base::text::{Own, hex};
 use crate::capture::{self, FileSource, Source};
 use crate::report::Capture;
+use crate::trace::{Trace, trace};
 
 /// What became of the inputs.
 pub(super) struct Inputs {
@@ -27,10 +29,23 @@ pub(super) struct Inputs {
     pub(super) failed: bool,
 }
 
+#[cfg_attr(not(any(feature = "tables", feature = "charts")), allow(dead_code))]
 impl Inputs {
+    /// The packets of some connections of the nth capture, and of others only what they carried, from a second reading.
+    /// There are none of standard input, which is read only once.
+    pub(super) fn traces(&self, n: usize, drawn: &[usize], counted: &[usize]) -> Result<Vec<Trace>, Error> {
+        let (Some(capture), Some(paths)) = (self.captures.get(n), self.paths.get(n)) else {
+            return Ok(Vec::new());
+        };
+        if drawn.is_empty() && counted.is_empty() || paths.iter().any(|p| is_stdin(p)) {
+            return Ok(Vec::new());
+        }
+        let mut source = self.again(n).map_err(|e| Error::Input(PathBuf::from(&capture.path), e))?;
+        Ok(trace(&mut *source, &capture.analysis, drawn, counted))
+    }
+
     /// The nth capture once more, from its beginning.
-    #[cfg_attr(not(feature = "tables"), allow(dead_code))]
-    pub(super) fn again(&self, n: usize) -> Result<Box<dyn Source>, capture::Error> {
+    fn again(&self, n: usize) -> Result<Box<dyn Source>, capture::Error> {
         let paths = self.paths.get(n).map_or(&[][..], Vec::as_slice);
         let mut sources =
             paths.iter().map(|p| capture::open_path(p)).collect::<Result<Vec<FileSource>, _>>()?;

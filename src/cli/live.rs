@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Exit;
 use super::analyze::found;
-use super::args::{Live as Args, LiveFormat, lower, targets};
+use super::args::{Live as Args, LiveFormat};
 use super::capture::{Opened, list, trim, until};
 use super::error::Error;
 use super::input::{is_stdin, shown};
@@ -17,7 +17,6 @@ use super::style::style;
 use crate::analysis::{self, Analysis, Settings};
 use crate::base::text::Own;
 use crate::capture::{FileSource, open_path, open_reader};
-use crate::detect::name::Names;
 use crate::flow::table::Limits;
 use crate::live::clock;
 use crate::live::engine::{self, Engine, Pace};
@@ -50,7 +49,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     });
     let settings = Settings {
         limits: Limits { connections: args.max_connections as usize },
-        names: Names { targets: targets(&args.target), controls: lower(&args.control) },
+        names: args.named.names(),
         threads: 1, // the recorder and the screen have theirs
     };
     let engine = Engine::new(settings.clone(), engine::ROWS);

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
+
+use super::args::Named;
+use crate::chart::Kind;
 
 /// Draw one chart, as SVG or PNG.
 #[derive(Debug, ClapArgs)]
@@ -12,7 +15,7 @@ pub(super) struct Chart {
     pub(super) file: PathBuf,
     /// What to draw.
     #[arg(long, short, value_enum)]
-    pub(super) kind: ChartKind,
+    pub(super) kind: Kind,
     /// The connection with this number (Wireshark's tcp.stream) in the place of the most telling one.
     #[arg(long, value_name = "N", conflicts_with = "name")]
     pub(super) stream: Option<u64>,
@@ -45,29 +48,6 @@ pub(super) struct Report {
     /// No progress, no notes.
     #[arg(long, short)]
     pub(super) quiet: bool,
-    /// Take this name, and all under it, for the target; `x` stands for the names of X.
-    #[arg(long, value_name = "NAME")]
-    pub(super) target: Vec<String>,
-    /// Compare with this name only, and with those under it.
-    #[arg(long, value_name = "NAME")]
-    pub(super) control: Vec<String>,
-}
-
-/// The kinds of charts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ChartKind {
-    /// Sequence numbers against time: data, ACK line, window, what was sent again, lost or forged, and a cap's line.
-    Sequence,
-    /// Goodput against time, with the cap and a control.
-    Goodput,
-    /// TTL or hop limit against time: forged packets stand out.
-    Ttl,
-    /// Round trips against time.
-    Rtt,
-    /// Shares of connections by throughput, name by name.
-    Ecdf,
-    /// What became of connections, name by time.
-    Outcomes,
-    /// One connection, packet by packet.
-    Ladder,
+    #[command(flatten)]
+    pub(super) named: Named,
 }

@@ -1,7 +1,6 @@
 //! The charts that tell something of a capture, from one second reading; and the page and folder that they go to.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,74 +10,105 @@ use crate::base::replace::write_whole;
 use crate::base::text::Own;
 use crate::chart::{self, Asked, Choice, Ends, Kind, Picture, Subject};
 use crate::page;
-use crate::trace::{Trace, trace};
+use crate::report::Capture;
+use crate::trace::Trace;
 
 /// The charts of one capture.
 pub(super) type Pictures = Vec<(Kind, Picture)>;
 
-/// Draws those of the nth capture. A file that cannot be read again is said on `err`, and its charts say so too.
-pub(super) fn pictures(done: &Inputs, n: usize, addresses: bool, err: &mut dyn Write) -> Pictures {
-    let Some(capture) = done.captures.get(n) else { return Pictures::new() };
-    let a = &capture.analysis;
-    let choices: Vec<Choice> =
-        chart::telling(a).into_iter().filter_map(|kind| chart::choose(kind, a, &Asked::Best).ok()).collect();
-    let places: Vec<usize> = choices.iter().flat_map(|c| c.places.iter().copied()).collect();
-    let traces = read_again(done, n, &places, err);
-    let ends = Ends::new(a, addresses);
-    // several stand on one page
-    let tag = format!("c{}-", n + 1);
-    let picture = |choice: &Choice| {
-        let of: Vec<Trace> = choice.places.iter().filter_map(|p| find(&traces, *p)).cloned().collect();
-        let subject = Subject { capture, choice, traces: &of, ends: &ends, tag: &tag };
-        (choice.kind, chart::draw(&subject))
-    };
-    choices.iter().map(picture).collect()
+/// The charts that tell something of a capture, chosen and not yet drawn.
+pub(super) struct Plan<'a> {
+    capture: &'a Capture,
+    choices: Vec<Choice>,
+    /// What the ids begin with: several captures stand on one page.
+    tag: String,
 }
 
-fn find(traces: &[Trace], place: usize) -> Option<&Trace> {
-    traces.iter().find(|t| t.place == place)
-}
-
-/// The packets of some connections of the nth capture, from a second reading.
-pub(super) fn read_again(done: &Inputs, n: usize, places: &[usize], err: &mut dyn Write) -> Vec<Trace> {
-    let Some(capture) = done.captures.get(n).filter(|_| !places.is_empty()) else { return Vec::new() };
-    match done.again(n) {
-        Ok(mut source) => trace(&mut *source, &capture.analysis, places),
-        Err(e) => {
-            let _ = writeln!(err, "error: {}: the second reading failed: {e}", Own(&capture.path));
-            Vec::new()
+impl<'a> Plan<'a> {
+    /// Chooses those of the nth capture.
+    pub(super) fn new(done: &'a Inputs, n: usize) -> Self {
+        let capture = &done.captures[n];
+        let a = &capture.analysis;
+        let choose = |kind| chart::choose(kind, a, &Asked::Best).ok();
+        Self {
+            capture,
+            choices: chart::telling(a).into_iter().filter_map(choose).collect(),
+            tag: format!("c{}-", n + 1),
         }
+    }
+
+    /// The connections whose packets they need.
+    pub(super) fn places(&self) -> Vec<usize> {
+        self.choices.iter().flat_map(|c| c.places.iter().copied()).collect()
+    }
+
+    /// Draws them.
+    pub(super) fn draw(&self, traces: &[Trace], addresses: bool) -> Pictures {
+        let ends = Ends::new(&self.capture.analysis, addresses);
+        let picture = |choice: &Choice| {
+            let find = |place: &usize| traces.iter().find(|t| t.place == *place).cloned();
+            let of: Vec<Trace> = choice.places.iter().filter_map(find).collect();
+            let subject = Subject { capture: self.capture, choice, traces: &of, ends: &ends, tag: &self.tag };
+            (choice.kind, chart::draw(&subject))
+        };
+        self.choices.iter().map(picture).collect()
     }
 }
 
 /// Writes into a folder the charts of each capture, as `charts/HASH/KIND.svg`, and the report of all, `report.html`.
+#[cfg(feature = "tables")]
 pub(super) fn write(
     dir: &Path,
     done: &Inputs,
+    pictures: &[Pictures],
     command: &str,
     addresses: bool,
-    err: &mut dyn Write,
 ) -> Result<(), Error> {
-    let mut all = Vec::new();
-    for n in 0..done.captures.len() {
-        let drawn = pictures(done, n, addresses, err);
+    for (n, drawn) in pictures.iter().enumerate() {
         let name = match done.contents.get(n).and_then(Option::as_deref) {
             Some(hash) => hash.chars().take(16).collect(),
             None => format!("input-{}", n + 1),
         };
         let folder = dir.join("charts").join(name);
-        fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
+        std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
         for (kind, picture) in drawn.iter().filter(|(_, p)| !p.is_empty) {
-            let file = folder.join(kind.name()).with_extension("svg");
-            write_whole(&file, |out| out.write_all(picture.svg.as_bytes()))
-                .map_err(|e| Error::file(&file, e))?;
+            PictureFile::new(&folder.join(kind.name()).with_extension("svg"))?.write(picture)?;
         }
-        all.push(drawn);
     }
-    let report = page::Report { captures: &done.captures, pictures: &all, command, addresses };
+    let report = page::Report { captures: &done.captures, pictures, command, addresses };
     let html = page::html(&report).map_err(Error::Usage)?;
     let file = dir.join("report.html");
     write_whole(&file, |out| out.write_all(html.as_bytes())).map_err(|e| Error::file(&file, e))
+}
+
+/// Pixels of a PNG for each of the picture's own: sharp on a projector, and in print at a column's width.
+const SCALE: f32 = 3.0;
+
+/// A file that a picture is written to, as SVG or PNG.
+pub(super) struct PictureFile<'a> {
+    path: &'a Path,
+    is_png: bool,
+}
+
+impl<'a> PictureFile<'a> {
+    /// A file whose name says what it is to be.
+    pub(super) fn new(path: &'a Path) -> Result<Self, Error> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("svg") => Ok(Self { path, is_png: false }),
+            Some("png") => Ok(Self { path, is_png: true }),
+            _ => Err(Error::Usage("the name of a chart's file must end in .svg or .png".to_owned())),
+        }
+    }
+
+    /// Writes it whole.
+    pub(super) fn write(&self, picture: &Picture) -> Result<(), Error> {
+        let bytes = if self.is_png {
+            chart::png(&picture.svg, SCALE).map_err(Error::Usage)?
+        } else {
+            picture.svg.clone().into_bytes()
+        };
+        write_whole(self.path, |out| out.write_all(&bytes)).map_err(|e| Error::file(self.path, e))
+    }
 }
 
 /// A command that makes a page again, as a shell takes it.

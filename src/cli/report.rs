@@ -3,30 +3,28 @@
 use std::io::Write;
 
 use super::Exit;
-use super::args::{lower, targets};
 use super::error::Error;
 use super::input::Reading;
 use super::picture_args::Report;
-use super::pictures::{Command, pictures};
+use super::pictures::{Command, Plan};
 use crate::analysis::Settings;
 use crate::base::replace::write_whole;
-use crate::detect::name::Names;
 use crate::page;
 
 pub(super) fn run(args: &Report, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
-    let names = Names { targets: targets(&args.target), controls: lower(&args.control) };
-    let settings = Settings { names, ..Settings::default() };
+    let settings = Settings { names: args.named.names(), ..Settings::default() };
     let reading = Reading { files: &args.files, merge: false, sha256: true, quiet: args.quiet, settings };
     let done = reading.run(err);
     if !done.captures.is_empty() {
-        let drawn: Vec<_> =
-            (0..done.captures.len()).map(|n| pictures(&done, n, args.show_addresses, err)).collect();
-        let named =
-            |flag, names: &[String]| -> Vec<_> { names.iter().map(|n| (flag, Some(n.clone()))).collect() };
+        let mut drawn = Vec::new();
+        for n in 0..done.captures.len() {
+            let plan = Plan::new(&done, n);
+            drawn.push(plan.draw(&done.traces(n, &plan.places(), &[])?, args.show_addresses));
+        }
         let command = Command {
             name: "report",
             files: &args.files,
-            flags: [named("--target", &args.target), named("--control", &args.control)].concat(),
+            flags: args.named.flags(),
             output: args.output.as_deref().map(|path| ("-o", path)),
             addresses: args.show_addresses,
         };

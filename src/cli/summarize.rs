@@ -23,6 +23,10 @@ pub(super) fn run(args: &Summarize, out: &mut dyn Write, err: &mut dyn Write) ->
         let n = count(answer.unfinished as u64, "capture");
         let _ = writeln!(err, "note: {n} left out: their tables are not whole; analyse them again");
     }
+    #[cfg(feature = "charts")]
+    if let Some(path) = &args.chart {
+        super::pictures::PictureFile::new(path)?.write(&crate::chart::summary(&answer))?;
+    }
     match args.format {
         Shape::Text => show::text(&answer, out)?,
         Shape::Csv => show::csv(&answer, out)?,

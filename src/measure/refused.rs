@@ -11,7 +11,12 @@ pub fn refused(c: &Connection) -> Option<Refusal> {
         return None;
     }
     let asked = c.progress.asked?;
-    let r = c.refusals.as_ref()?.first.iter().find(|r| r.notice.at >= asked.at && r.offset.is_some_and(|o| o >= 1))?;
+    let r = c
+        .refusals
+        .as_ref()?
+        .first
+        .iter()
+        .find(|r| r.notice.at >= asked.at && r.offset.is_some_and(|o| o >= 1))?;
     let ended = match r.direction {
         Direction::ToServer => c.progress.answered.is_none_or(|a| a.at < r.notice.at && !heard_since(c, r)),
         Direction::ToClient => c.halves.to_client.acked <= 1,

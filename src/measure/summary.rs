@@ -5,13 +5,13 @@ use super::size::{SizeSplit, largest, split};
 use super::stall::{Stall, stall};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
+use crate::flow::community_id::community_id;
 use crate::flow::connection::{Ended, Roles};
 use crate::flow::exchange::Exchange;
 use crate::flow::foreign::Foreign;
 use crate::flow::progress::{Moment, Progress};
 use crate::flow::refusal::Refusal;
 use crate::flow::signature::Signature;
-use crate::flow::community_id::community_id;
 use crate::flow::{Connection, Stage};
 use crate::wire::ip::protocol;
 use crate::wire::tls;
@@ -178,7 +178,11 @@ impl Summary {
             rtt_min,
             sni: hello.and_then(|h| h.name.clone()),
             ech: hello.is_some_and(|h| h.ech),
-            http_host: c.application.request().and_then(|r| r.host.as_ref()).map(|n| n.folded.as_str().into()),
+            http_host: c
+                .application
+                .request()
+                .and_then(|r| r.host.as_ref())
+                .map(|n| n.folded.as_str().into()),
             alpn: hello.and_then(|h| h.alpn.clone()),
             ja3: hello.and_then(|h| h.ja3.clone()),
             ja4: hello.and_then(|h| h.ja4.clone()),

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::inert_json;
 use super::json_dns;
 use super::json_quic::{JsonQuic, json_quic};
 use super::names::{self, NameRow};
@@ -248,7 +249,7 @@ pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     let ids = Ids::new(captures);
     // written part by part, so that the answer of a large capture is not held a second time
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
-    serde_json::to_writer(&mut *out, &tool())?;
+    inert_json::to_writer(out, &tool())?;
     list(out, "captures", captures.iter().map(json_capture))?;
     list(out, "connections", captures.iter().enumerate().flat_map(|(n, c)| all_connections(&ids, n, c)))?;
     list(out, "findings", captures.iter().enumerate().flat_map(|(n, c)| findings(&ids, n, c)))?;
@@ -288,7 +289,7 @@ pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()>
 /// What writing gives.
 pub fn write_info(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
-    serde_json::to_writer(&mut *out, &tool())?;
+    inert_json::to_writer(out, &tool())?;
     list(out, "captures", captures.iter().map(json_info))?;
     writeln!(out, "}}")
 }
@@ -327,7 +328,7 @@ fn list<T: Serialize>(out: &mut dyn Write, key: &str, items: impl Iterator<Item 
     for (n, item) in items.enumerate() {
         row.clear();
         row.extend_from_slice(if n == 0 { b"\n" } else { b",\n" });
-        serde_json::to_writer(&mut row, &item)?;
+        inert_json::to_writer(&mut row, &item)?;
         out.write_all(&row)?;
     }
     out.write_all(b"]")
@@ -342,7 +343,8 @@ struct Line<'a, T> {
 }
 
 pub(super) fn line<T: Serialize>(out: &mut dyn Write, kind: &'static str, item: &T) -> io::Result<()> {
-    let mut row = serde_json::to_vec(&Line { schema: SCHEMA, r#type: kind, item })?;
+    let mut row = Vec::new();
+    inert_json::to_writer(&mut row, &Line { schema: SCHEMA, r#type: kind, item })?;
     row.push(b'\n');
     out.write_all(&row)
 }

@@ -1,5 +1,6 @@
 //! An analysis made readable: for programs and for people. Renders; decides nothing.
 
+pub mod inert_json;
 pub mod json;
 mod json_dns;
 pub mod json_live;

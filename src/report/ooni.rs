@@ -9,13 +9,14 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Capture, wireshark_filter};
-use crate::base::{Endpoint, Span, Timestamp};
+use super::{Capture, inert_json, wireshark_filter};
+use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::detect::{Finding, Level, Mechanism, Verdict};
 use crate::flow::Stage;
 use crate::measure::quic::Outcome;
 use crate::measure::stall::Silence;
 use crate::measure::{QuicSummary, Summary};
+use crate::wire::Quoted;
 
 /// The version of OONI's base format.
 pub const DATA_FORMAT: &str = "0.2.0";
@@ -26,6 +27,9 @@ mod failure {
     pub(super) const REFUSED: &str = "connection_refused";
     pub(super) const TIMEOUT: &str = "generic_timeout_error";
     pub(super) const EOF: &str = "eof_error";
+    pub(super) const HOST_UNREACHABLE: &str = "host_unreachable";
+    pub(super) const NETWORK_UNREACHABLE: &str = "network_unreachable";
+    pub(super) const INVALID_HOSTNAME: &str = "ssl_invalid_hostname";
     pub(super) const INVALID_CERTIFICATE: &str = "ssl_invalid_certificate";
     pub(super) const UNKNOWN_AUTHORITY: &str = "ssl_unknown_authority";
     pub(super) const NO_ANSWER: &str = "unknown_failure: no answer was captured";
@@ -294,7 +298,7 @@ impl<'a> Seen<'a> {
             annotations: notes,
             test_keys: self.keys,
         };
-        serde_json::to_writer(&mut *out, &measurement)?;
+        inert_json::to_writer(out, &measurement)?;
         out.write_all(b"\n")
     }
 
@@ -329,7 +333,8 @@ impl<'a> Seen<'a> {
             Some(failure::RESET) => "anomaly.reset",
             Some(failure::TIMEOUT) => "anomaly.timeout",
             Some(failure::EOF) => "anomaly.closed",
-            Some(failure::INVALID_CERTIFICATE) => "anomaly.invalid_certificate",
+            Some(failure::HOST_UNREACHABLE | failure::NETWORK_UNREACHABLE) => "anomaly.unreachable",
+            Some(failure::INVALID_HOSTNAME | failure::INVALID_CERTIFICATE) => "anomaly.invalid_certificate",
             Some(failure::UNKNOWN_AUTHORITY) => "anomaly.unknown_authority",
             Some(_) => "inconclusive",
             None if self.answered => "success.got_server_hello",
@@ -351,12 +356,16 @@ fn went(s: &Summary, findings: &[&Finding]) -> Option<&'static str> {
     if is_reset_after_name(findings) || to_client.resets > 0 && !s.certificate_flight {
         return Some(failure::RESET);
     }
+    if let Some(r) = s.refused.filter(|r| r.direction == Direction::ToServer) {
+        return Some(unreachable(&r.notice.quoted));
+    }
     if let Some(stall) = s.stall {
         // the other end's program may just have kept silent
         return (stall.proven || stall.silence != Silence::CutOff).then_some(failure::TIMEOUT);
     }
     match s.alerts.to_server.filter(|a| a.is_fatal()).map(|a| a.description) {
         Some(48) => return Some(failure::UNKNOWN_AUTHORITY), // RFC 8446 §6: unknown_ca
+        Some(42 | 46) if s.other_certificate.is_some() => return Some(failure::INVALID_HOSTNAME),
         Some(42 | 43 | 45 | 46) => return Some(failure::INVALID_CERTIFICATE), // bad, unsupported, expired, unknown
         _ => {}
     }
@@ -365,6 +374,15 @@ fn went(s: &Summary, findings: &[&Finding]) -> Option<&'static str> {
         return Some(if p.server_closed.is_some() { failure::EOF } else { failure::NO_ANSWER });
     }
     None
+}
+
+/// What an ICMP error says, as Linux tells it to a program.
+fn unreachable(icmp: &Quoted) -> &'static str {
+    match (icmp.v6, icmp.kind, icmp.code) {
+        (false, 3, 3) | (true, 1, 4) => failure::REFUSED,
+        (false, 3, 0 | 6 | 9 | 11) | (true, 1, 0) => failure::NETWORK_UNREACHABLE,
+        _ => failure::HOST_UNREACHABLE,
+    }
 }
 
 /// Whether a claim says that the client was reset by a packet of no endpoint.

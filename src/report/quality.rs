@@ -150,16 +150,22 @@ pub fn notes(capture: &Capture) -> Vec<Note> {
             count(c.offloaded, "segment")
         ));
     }
-    let bad: u64 =
-        a.connections.iter().map(|c| u64::from(c.flows.to_server.bad_checksums) + u64::from(c.flows.to_client.bad_checksums)).sum();
+    let bad: u64 = a
+        .connections
+        .iter()
+        .map(|c| u64::from(c.flows.to_server.bad_checksums) + u64::from(c.flows.to_client.bad_checksums))
+        .sum();
     if bad > 0 {
         limits(format!(
             "{} with a wrong checksum: on the sending host that is offload, elsewhere damage; none was left out",
             count(bad, "control segment")
         ));
     }
-    let duplicates: u64 =
-        a.connections.iter().map(|c| u64::from(c.flows.to_server.duplicates) + u64::from(c.flows.to_client.duplicates)).sum();
+    let duplicates: u64 = a
+        .connections
+        .iter()
+        .map(|c| u64::from(c.flows.to_server.duplicates) + u64::from(c.flows.to_client.duplicates))
+        .sum();
     if duplicates > 0 {
         limits(format!("{} captured twice and counted once", count(duplicates, "segment")));
     }

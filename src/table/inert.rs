@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::base::text::acts;
+
 /// What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), in its full-width forms too.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
@@ -25,14 +27,6 @@ pub(super) fn inert(text: Cow<'_, str>) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
-}
-
-/// Whether a character acts and is not seen: controls, and those of Unicode's format characters that turn the direction
-/// of text, join, or take no room.
-fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A moment in RFC 3339, UTC, with nanoseconds; the bare number where no calendar reaches.

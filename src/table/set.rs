@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::findings::Name;
 use super::{captures, connections, findings, part, series};
-use crate::analysis::Analysis;
 use crate::report::{Capture, names};
 use crate::trace::Trace;
 
@@ -14,18 +13,6 @@ use crate::trace::Trace;
 pub const TABLES: [&str; 5] = ["connections", "findings", "evidence", "names", "series"];
 /// The table of the captures themselves.
 pub const CAPTURES: &str = "captures";
-
-/// What adding a capture came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// Its tables were written.
-    Written {
-        /// Rows in all of them.
-        rows: u64,
-    },
-    /// They were there, and the same.
-    There,
-}
 
 /// The folder name of a capture within each table.
 pub fn partition(sha256: &str) -> String {
@@ -37,34 +24,55 @@ fn id(sha256: &str) -> String {
     format!("sha256-{}", sha256.get(..16).unwrap_or(sha256))
 }
 
-/// Adds a capture to the set in `dir`, unless it is there as the same version and the same settings would write it. Only
-/// if it is not are the `traces` asked for of the connections that matter: the capture is read again for them.
+/// A capture's place in the set.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The folder of the set.
+    pub dir: &'a Path,
+    /// The hash of the capture's content.
+    pub sha256: &'a str,
+    /// What was asked of it.
+    pub settings: &'a str,
+}
+
+impl Place<'_> {
+    fn folder(&self, table: &str) -> PathBuf {
+        self.dir.join(table).join(partition(self.sha256))
+    }
+
+    fn last<'a>(&'a self, id: &'a str, capture: &'a Capture) -> impl Iterator<Item = captures::Row<'a>> {
+        std::iter::once(captures::Row {
+            capture: id,
+            sha256: self.sha256,
+            settings: self.settings,
+            of: capture,
+        })
+    }
+
+    /// Whether the capture is there as the same version and the same settings would write it.
+    ///
+    /// # Errors
+    /// What polars gives.
+    pub fn has(&self, capture: &Capture) -> io::Result<bool> {
+        let (mut parquet, mut csv) = (Vec::new(), Vec::new());
+        part::both(&captures::columns(), self.last(&id(self.sha256), capture), &mut parquet, &mut csv)?;
+        let whole = TABLES.iter().all(|t| self.folder(t).join("part.parquet").exists());
+        Ok(whole && fs::read(self.folder(CAPTURES).join("part.csv")).is_ok_and(|old| old == csv))
+    }
+}
+
+/// Adds a capture to the set, with the traces of the connections that matter; gives the number of rows in all tables.
 ///
 /// # Errors
 /// What the system gives.
-pub fn add(
-    dir: &Path,
-    sha256: &str,
-    settings: &str,
-    capture: &Capture,
-    traces: impl FnOnce(&Analysis) -> io::Result<Vec<Trace>>,
-) -> io::Result<Added> {
-    let (id, partition) = (&id(sha256)[..], partition(sha256));
-    let folder = |table: &str| dir.join(table).join(&partition);
-    let last = || std::iter::once(captures::Row { capture: id, sha256, settings, of: capture });
-    let (mut parquet, mut csv) = (Vec::new(), Vec::new());
-    part::both(&captures::columns(), last(), &mut parquet, &mut csv)?;
-    let there = TABLES.iter().all(|t| folder(t).join("part.parquet").exists());
-    if there && fs::read(folder(CAPTURES).join("part.csv")).is_ok_and(|old| old == csv) {
-        return Ok(Added::There);
-    }
+pub fn add(place: Place<'_>, capture: &Capture, traces: &[Trace]) -> io::Result<u64> {
+    let (id, folder) = (&id(place.sha256)[..], |table: &str| place.folder(table));
     // until the new parts are whole, the set does not have this capture
     match fs::remove_file(folder(CAPTURES).join("part.csv")) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
     let a = &capture.analysis;
-    let traces = traces(a)?;
     let names = names::rows(std::slice::from_ref(capture)).into_iter().map(|row| Name { capture: id, row });
     let rows = part::write(&folder("connections"), &connections::columns(), connections::rows(id, a))?
         + part::write(&folder("findings"), &findings::columns(), findings::rows(id, capture))?
@@ -74,7 +82,7 @@ pub fn add(
             findings::evidence_rows(id, capture),
         )?
         + part::write(&folder("names"), &findings::name_columns(), names)?
-        + part::write(&folder("series"), &series::columns(), series::rows(id, &traces))?
-        + part::write(&folder(CAPTURES), &captures::columns(), last())?;
-    Ok(Added::Written { rows })
+        + part::write(&folder("series"), &series::columns(), series::rows(id, traces))?
+        + part::write(&folder(CAPTURES), &captures::columns(), place.last(id, capture))?;
+    Ok(rows)
 }

@@ -9,6 +9,7 @@ use super::inert::{inert, moment};
 use super::summarize::Answer;
 use crate::base::text::Untrusted;
 use crate::base::{Span, Timestamp};
+use crate::report::inert_json;
 use crate::report::units::{bits, bytes, count, thousands};
 
 /// One cell of an answer.
@@ -135,7 +136,7 @@ pub fn json(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
             .map(|(n, name)| (name.to_string(), json_cell(name, cell(&answer.rows, n, row))))
             .collect();
         out.write_all(if row == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &object)?;
+        inert_json::to_writer(out, &object)?;
     }
     writeln!(out, "]}}")
 }

@@ -15,6 +15,7 @@ use polars::prelude::{
 
 use super::part::other;
 use super::set::CAPTURES;
+use crate::base::Timestamp;
 
 /// Answers are put together after so many parts.
 const TOGETHER: usize = 64;
@@ -38,6 +39,8 @@ pub enum By {
 /// The answer.
 #[derive(Debug)]
 pub struct Answer {
+    /// What its rows are.
+    pub by: By,
     /// Captures that it is about.
     pub captures: usize,
     /// Captures whose tables are not whole, left out.
@@ -45,6 +48,48 @@ pub struct Answer {
     /// The rows, worst first; hours in order.
     pub rows: DataFrame,
 }
+
+/// What a chart shows of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The name, the network, or the code and what was done; `None` where that is not known.
+    pub label: Option<String>,
+    /// The hour.
+    pub at: Option<Timestamp>,
+    /// Connections interfered with, inconclusive and clean; of mechanisms, findings confirmed, likely and possible.
+    pub counts: [u64; 3],
+}
+
+impl Answer {
+    /// What a chart shows of its rows.
+    pub fn shares(&self) -> Vec<Share> {
+        let (labels, counts): (&[&str], _) = match self.by {
+            By::Name => (&["name"], VERDICTS),
+            By::Network => (&["network"], VERDICTS),
+            By::Hour => (&[], VERDICTS),
+            By::Mechanism => (&["code", "mechanism"], LEVELS),
+        };
+        let cell = |column: &str, row: usize| self.rows.column(column).and_then(|c| c.get(row));
+        let text = |column: &&str, row| Some(cell(column, row).ok()?.get_str()?.replace('_', " "));
+        let number = |column: &str, row| cell(column, row).ok()?.extract::<u64>();
+        let share = |row| Share {
+            label: labels
+                .iter()
+                .map(|c| text(c, row))
+                .reduce(|a, b| Some(format!("{} {}", a?, b?)))
+                .flatten(),
+            at: cell("hour", row).ok().and_then(|c| c.extract()).map(Timestamp::from_ns),
+            counts: counts.map(|c| number(c, row).unwrap_or(0)),
+        };
+        (0..self.rows.height()).map(share).collect()
+    }
+}
+
+/// Counts of connections in an answer.
+const VERDICTS: [&str; 3] = ["interfered", "inconclusive", "clean"];
+
+/// Counts of findings in an answer.
+const LEVELS: [&str; 3] = ["confirmed", "likely", "possible"];
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +130,7 @@ pub fn summarize(dir: &Path, by: By) -> Result<Answer, Error> {
     let rows = rows.map_err(|e| Error::Table { path: dir.to_path_buf(), error: other(e) })?;
     let mut unfinished = partitions(&dir.join(table), "");
     unfinished.retain(|p| whole.binary_search(p).is_err());
-    Ok(Answer { captures: whole.len(), unfinished: unfinished.len(), rows })
+    Ok(Answer { by, captures: whole.len(), unfinished: unfinished.len(), rows })
 }
 
 /// The partitions of a table that have a file, in order.
@@ -145,12 +190,12 @@ fn count(of: Expr) -> Expr {
 }
 
 fn of_connections() -> Vec<Expr> {
-    let verdict = |v: &'static str| count(col("verdict").eq(lit(v)).sum()).alias(v);
+    let [interfered, inconclusive, clean] = VERDICTS.map(|v| count(col("verdict").eq(lit(v)).sum()).alias(v));
     vec![
         count(len()).alias("connections"),
-        verdict("interfered"),
-        verdict("inconclusive"),
-        verdict("clean"),
+        interfered,
+        inconclusive,
+        clean,
         count(lit(1u32)).first().alias("captures"),
         count(col("bytes_to_server")).sum(),
         count(col("bytes_to_client")).sum(),
@@ -161,12 +206,12 @@ fn of_connections() -> Vec<Expr> {
 }
 
 fn of_findings() -> Vec<Expr> {
-    let level = |l: &'static str| count(col("level").eq(lit(l)).sum()).alias(l);
+    let [confirmed, likely, possible] = LEVELS.map(|l| count(col("level").eq(lit(l)).sum()).alias(l));
     vec![
         count(len()).alias("findings"),
-        level("confirmed"),
-        level("likely"),
-        level("possible"),
+        confirmed,
+        likely,
+        possible,
         count(lit(1u32)).first().alias("captures"),
         count(col("connections")).sum(),
         col("confidence").max(),

@@ -23,13 +23,14 @@ pub(super) struct Follower {
     echoes: PerDirection<Echo>,
     /// Bytes that went each way so far: what QUIC has for sequence numbers.
     carried: PerDirection<i64>,
-    points: Points,
-    round_trips: RoundTrips,
+    /// What is kept of single packets, where it is asked for.
+    kept: Option<(Points, RoundTrips)>,
     series: Binning,
 }
 
 impl Follower {
-    pub(super) fn new(a: &Analysis, place: usize, most: usize, telling: Arc<[u64]>) -> Self {
+    /// Follows the connection at a place; with `room`, so many of its points are kept at most.
+    pub(super) fn new(a: &Analysis, place: usize, room: Option<usize>, telling: Arc<[u64]>) -> Self {
         let tcp = a.connections.get(place);
         let quic = a.udp.quic.get(place.wrapping_sub(a.connections.len()));
         let (start, lasts) = match (tcp, quic) {
@@ -50,8 +51,7 @@ impl Follower {
             halves: PerDirection::default(),
             echoes: PerDirection::default(),
             carried: PerDirection::default(),
-            points: Points::new(most, usual, telling),
-            round_trips: RoundTrips::new(most / 2),
+            kept: room.map(|most| (Points::new(most, usual, telling), RoundTrips::new(most / 2))),
             series: Binning::new(start, lasts),
         }
     }
@@ -104,7 +104,9 @@ impl Follower {
         counted.data_packets += u64::from(s.len > 0);
         counted.retransmitted += u64::from(arrival == Arrival::Retransmission);
         let by_ack = if sender.rtt.samples > samples { sender.rtt.latest } else { None };
-        self.points.push(point);
+        if let Some((points, _)) = &mut self.kept {
+            points.push(point);
+        }
         if !is_reset {
             self.round_trip(&s, d, by_ack);
         }
@@ -123,7 +125,9 @@ impl Follower {
         if let Some(took) = took {
             let trip = RoundTrip { frame: s.frame, at: s.at, direction: d, took };
             self.series.round_trip(&trip);
-            self.round_trips.push(trip);
+            if let Some((_, round_trips)) = &mut self.kept {
+                round_trips.push(trip);
+            }
         }
     }
 
@@ -136,7 +140,8 @@ impl Follower {
         counted.data_packets += 1;
         counted.bytes += u64::from(len);
         counted.new_bytes += u64::from(len);
-        self.points.push(Point {
+        let Some((points, _)) = &mut self.kept else { return };
+        points.push(Point {
             frame,
             at,
             direction: d,
@@ -154,8 +159,8 @@ impl Follower {
 
     /// The trace, of a source that reached so far.
     pub(super) fn finish(self, reached: u64) -> Trace {
-        let (points, thinned) = self.points.finish();
-        let (round_trips, round_trips_thinned) = self.round_trips.finish();
+        let ((points, thinned), (round_trips, round_trips_thinned)) =
+            self.kept.map_or_else(Default::default, |(points, trips)| (points.finish(), trips.finish()));
         Trace {
             place: self.place,
             is_tcp: self.is_tcp,

@@ -89,7 +89,8 @@ pub struct Trace {
     pub place: usize,
     /// Whether it is of TCP; else it is of QUIC.
     pub is_tcp: bool,
-    /// Its packets in the order of the file. Copies that a capture point saw twice are left out, as in the analysis.
+    /// Its packets in the order of the file; none where only bins of time were asked for. Copies that a capture point saw
+    /// twice are left out, as in the analysis.
     pub points: Vec<Point>,
     /// Ordinary packets that were left out, as there were too many.
     pub thinned: u64,
@@ -103,15 +104,18 @@ pub struct Trace {
     pub incomplete: bool,
 }
 
-/// Reads the packets of the connections at the places `wanted` out of a source that gives what was analysed once more.
+/// Reads the packets of the connections at the places `drawn` out of a source that gives what was analysed once more; of
+/// those at the places `counted` only what they carried, in bins of time.
 ///
-/// The traces come in the order of `wanted`; places that are not there have none.
-pub fn trace(source: &mut dyn Source, a: &Analysis, wanted: &[usize]) -> Vec<Trace> {
-    let index = Wanted::new(a, wanted);
-    let share = (ROOM / index.len().max(1)).clamp(64, MOST_POINTS);
+/// The traces come in the order of the places, `drawn` first; places that are not there have none.
+pub fn trace(source: &mut dyn Source, a: &Analysis, drawn: &[usize], counted: &[usize]) -> Vec<Trace> {
+    let index = Wanted::new(a, &[drawn, counted].concat());
+    let drawn: BTreeSet<usize> = drawn.iter().copied().collect();
+    let share = (ROOM / drawn.len().max(1)).clamp(64, MOST_POINTS);
     let telling = telling(a, &index);
+    let room = |place: usize| drawn.contains(&place).then_some(share);
     let mut followers: Vec<Follower> =
-        index.places().map(|place| Follower::new(a, place, share, Arc::clone(&telling))).collect();
+        index.places().map(|place| Follower::new(a, place, room(place), Arc::clone(&telling))).collect();
     let mut defrag = Defragmenter::default();
     let mut reached = 0;
     while reached < index.last_frame() {

@@ -73,7 +73,7 @@ fn a_port_that_is_used_again_gives_two_traces_that_share_no_packet() {
     let file = pcap(capture(&conversations));
     let a = analysed(&file);
     assert_eq!(a.connections.len(), 2);
-    let traces = trace(&mut opened(&file), &a, &all(&a));
+    let traces = trace(&mut opened(&file), &a, &all(&a), &[]);
     assert_eq!((traces[0].points.len(), traces[1].points.len()), (n, m));
     assert!(traces[0].points.iter().all(|p| p.frame <= n as u64));
     assert!(traces[1].points.iter().all(|p| p.frame > n as u64));
@@ -84,7 +84,7 @@ fn a_port_that_is_used_again_gives_two_traces_that_share_no_packet() {
 fn what_a_trace_says_is_what_the_analysis_counted() {
     let file = reset_after_hello(1).bytes;
     let a = analysed(&file);
-    for t in trace(&mut opened(&file), &a, &all(&a)) {
+    for t in trace(&mut opened(&file), &a, &all(&a), &[]) {
         let row = &a.connections[t.place];
         for d in [ToServer, ToClient] {
             let of = || t.points.iter().filter(|p| p.direction == d);
@@ -105,7 +105,7 @@ fn round_trips_are_those_of_the_path() {
     c.hello_answered(&Hello::to("a.example").record(), &server_flight_13(900)).close();
     let file = pcap(capture(&[c]));
     let a = analysed(&file);
-    let t = &trace(&mut opened(&file), &a, &[0])[0];
+    let t = &trace(&mut opened(&file), &a, &[0], &[])[0];
     let to_server: Vec<i64> =
         t.round_trips.iter().filter(|r| r.direction == ToClient).map(|r| r.took.ns() / 1_000_000).collect();
     assert!(to_server.len() >= 2 && to_server.iter().all(|ms| (40..=42).contains(ms)), "{to_server:?}");
@@ -118,7 +118,7 @@ fn quic_is_followed_too() {
     quic_connection(&mut talk, Version::V1, "x.com", Fate::Answered);
     let file = pcap(&talk.frames);
     let a = analysed(&file);
-    let t = &trace(&mut opened(&file), &a, &all(&a))[0];
+    let t = &trace(&mut opened(&file), &a, &all(&a), &[])[0];
     assert!(!t.is_tcp);
     assert_eq!(t.points.len(), talk.frames.len());
     let row = &a.udp.quic[0];
@@ -134,11 +134,11 @@ fn another_file_or_a_cut_one_is_said_to_be_incomplete() {
     let file = pcap(capture(&[c]));
     let a = analysed(&file);
     let cut = &file[..file.len() / 2];
-    let t = &trace(&mut opened(cut), &a, &[0])[0];
+    let t = &trace(&mut opened(cut), &a, &[0], &[])[0];
     assert!(t.incomplete && !t.points.is_empty());
     // analysed as it is, the cut file is whole as far as it goes
     let a = analysed(cut);
-    let t = &trace(&mut opened(cut), &a, &[0])[0];
+    let t = &trace(&mut opened(cut), &a, &[0], &[])[0];
     assert!(!t.incomplete && !t.points.is_empty());
 }
 
@@ -159,15 +159,29 @@ impl Source for Counting {
 }
 
 #[test]
+fn what_is_only_counted_has_the_same_bins_and_no_points() {
+    let file = reset_after_hello(7).bytes;
+    let a = analysed(&file);
+    let drawn = trace(&mut opened(&file), &a, &all(&a), &[]);
+    let counted = trace(&mut opened(&file), &a, &[0], &all(&a));
+    assert_eq!(counted.len(), drawn.len());
+    assert_eq!(counted[0].points, drawn[0].points);
+    for (c, d) in counted.iter().zip(&drawn) {
+        assert_eq!((c.place, &c.series), (d.place, &d.series));
+    }
+    assert!(counted[1..].iter().all(|t| t.points.is_empty() && t.round_trips.is_empty()));
+}
+
+#[test]
 fn reading_stops_behind_the_last_frame_that_matters() {
     let file = reset_after_hello(1).bytes;
     let a = analysed(&file);
     let mut source = Counting(opened(&file), 0);
-    let traces = trace(&mut source, &a, &[1, 1, 99]);
+    let traces = trace(&mut source, &a, &[1, 1, 99], &[]);
     assert_eq!(traces.len(), 1, "twice is once, and a place that is not there has no trace");
     assert_eq!(source.1, a.connections[1].last_frame);
     let mut source = Counting(opened(&file), 0);
-    assert!(trace(&mut source, &a, &[]).is_empty());
+    assert!(trace(&mut source, &a, &[], &[]).is_empty());
     assert_eq!(source.1, 0);
 }
 
@@ -273,7 +287,7 @@ fn a_forged_packet_is_a_point_and_moves_nothing() {
     c.data(ToClient, &server_flight_13(900));
     let file = pcap(capture(&[c]));
     let a = analysed(&file);
-    let t = &trace(&mut opened(&file), &a, &[0])[0];
+    let t = &trace(&mut opened(&file), &a, &[0], &[])[0];
     let reset = t.points.iter().find(|p| p.flags.has(RST)).unwrap();
     assert_eq!((reset.seq, reset.ttl, reset.window), (5001, 60, None));
     assert!(t.points.iter().filter(|p| p.direction == ToClient && p.len > 0).all(|p| p.gap == 0));
