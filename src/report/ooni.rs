@@ -356,7 +356,7 @@ fn went(s: &Summary, findings: &[&Finding]) -> Option<&'static str> {
     if is_reset_after_name(findings) || to_client.resets > 0 && !s.certificate_flight {
         return Some(failure::RESET);
     }
-    if let Some(r) = s.refused.filter(|r| r.direction == Direction::ToServer) {
+    if let Some(r) = s.refused.as_deref().filter(|r| r.direction == Direction::ToServer) {
         return Some(unreachable(&r.notice.quoted));
     }
     if let Some(stall) = s.stall {

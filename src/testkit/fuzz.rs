@@ -383,7 +383,7 @@ impl Ended {
         assert!(c.last >= c.started);
         for d in [Direction::ToServer, Direction::ToClient] {
             let h = &c.halves[d];
-            self.packets += h.packets + h.duplicates;
+            self.packets += h.packets + u64::from(h.duplicates);
             assert!(h.open_holes() <= MAX_HOLES);
             assert!(h.next >= h.acked, "what is acknowledged was sent, seen or not");
             assert!(h.new_bytes <= h.payload_bytes);

@@ -92,7 +92,7 @@ fn what_a_trace_says_is_what_the_analysis_counted() {
             assert_eq!(of().map(|p| u64::from(p.len)).sum::<u64>(), row.flows[d].bytes);
             let bins = || t.series.bins.iter().map(|b| b.of[d]);
             assert_eq!(bins().map(|b| b.new_bytes).sum::<u64>(), row.flows[d].new_bytes);
-            assert_eq!(bins().map(|b| b.retransmitted).sum::<u64>(), row.flows[d].retransmitted);
+            assert_eq!(bins().map(|b| b.retransmitted).sum::<u64>(), u64::from(row.flows[d].retransmitted));
         }
         assert!(!t.incomplete && t.thinned == 0);
         assert_eq!(t.points.last().unwrap().frame, row.last_frame);
