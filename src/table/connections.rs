@@ -40,7 +40,7 @@ pub(super) fn rows<'a>(capture: &'a str, a: &'a Analysis) -> impl Iterator<Item 
             }
         }
     }
-    let all = a.connections.iter().map(Of::Tcp).chain(a.udp.quic.iter().map(Of::Quic));
+    let all = a.connections.iter().map(|s| Of::Tcp(s)).chain(a.udp.quic.iter().map(Of::Quic));
     all.zip(&a.verdicts).zip(findings).zip(1..).map(|(((of, (verdict, why)), (findings, claim)), number)| {
         Connection { capture, number, of, verdict: verdict.name(), why: why.as_deref(), findings, claim }
     })
@@ -129,7 +129,7 @@ pub(super) fn columns<'a>() -> Vec<Column<Connection<'a>>> {
             c.either(|s| s.first_frame, |q| q.first_frame).into()
         }),
         column("community_id", Text, "Community ID, version 1, seed 0", |c| {
-            c.either(|s| &s.community_id[..], |q| &q.community_id).into()
+            c.either(Summary::community_id, |q| q.community_id.clone()).into()
         }),
         column("name", Text, "the name asked for, by SNI or else by HTTP `Host`, in lower case", |c| {
             c.either(Summary::name, QuicSummary::name).into()
