@@ -157,7 +157,7 @@ fn transfers(path: &Path) -> Vec<(Connection, Direction, Series)> {
     let mut out = Vec::new();
     let mut table = FlowTable::new(Limits::default());
     let Ok(mut source) = open_path(path) else { return out };
-    let mut take = |c: Connection| {
+    let mut take = |c: Box<Connection>| {
         for d in [Direction::ToServer, Direction::ToClient] {
             let series = Series::new(&c, d);
             if series.losses >= LOSSES {
