@@ -6,7 +6,7 @@
 #
 # The whole program (`analyze --format json`) under valgrind's callgrind; what it does for a capture without packets is
 # subtracted. Allocations are those of `benches/allocations.rs`, under dhat. Keep inputs small: valgrind is fifty times slower.
-# PINCHPOINT_ARGS are more arguments for the program.
+# One thread; PINCHPOINT_ARGS are more arguments for the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v valgrind >/dev/null; then
@@ -21,7 +21,7 @@ if [ $# = 0 ]; then
 fi
 . benches/common.sh
 read -ra more <<<"${PINCHPOINT_ARGS:-}"
-program=("$PINCHPOINT" analyze --quiet --format json "${more[@]}")
+program=("$PINCHPOINT" analyze --quiet --format json ${threads:+--threads 1} "${more[@]}")
 
 under() { # TOOL COMMAND...: what a tool of valgrind says of it, on standard output
   local tool=$1
