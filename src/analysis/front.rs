@@ -116,11 +116,12 @@ impl Front {
                 let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
                 let speaks_dns = (src.port == dns::PORT || dst.port == dns::PORT) && !tcp.payload.is_empty();
                 let takes = self.takes(src, dst);
-                if !takes && !(speaks_dns && self.is_first()) {
+                let noted = speaks_dns && self.is_first();
+                if !(takes || noted) {
                     return;
                 }
                 let (segment, ..) = Segment::new(frame.number, frame.at, ip, &tcp);
-                if speaks_dns && self.is_first() {
+                if noted {
                     self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
                 }
                 if !takes {

@@ -273,14 +273,14 @@ impl Analyzer {
 
 /// Sorts the rows by first frame where they lie, and points cases and transfers to their new places.
 fn in_order(mut summaries: Summaries, cases: &mut [Case], transfers: &mut [Transfer]) -> Summaries {
-    let key = |s: &Box<Summary>| (s.first_frame, s.stream);
+    let key = |s: &Summary| (s.first_frame, s.stream);
     let all = || cases.iter().map(|c| c.connection).chain(transfers.iter().map(|t| t.connection));
     let keys: Vec<(u64, u64)> = all().map(|place| key(&summaries[place])).collect();
-    summaries.sort_unstable_by_key(key); // no two connections begin with one frame
+    summaries.sort_unstable_by_key(|s| key(s)); // no two connections begin with one frame
     let places =
         cases.iter_mut().map(|c| &mut c.connection).chain(transfers.iter_mut().map(|t| &mut t.connection));
     for (place, wanted) in places.zip(keys) {
-        if let Ok(now) = summaries.binary_search_by_key(&wanted, key) {
+        if let Ok(now) = summaries.binary_search_by_key(&wanted, |s| key(s)) {
             *place = now;
         }
     }

@@ -1,7 +1,7 @@
 //! Independent pieces of work, done by several threads, with results in the order of the pieces.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// What `work` makes of each item, in order; `threads` of them at work at one time, the caller's among them.
@@ -11,7 +11,7 @@ pub fn in_parallel<T: Send, R: Send>(items: Vec<T>, threads: usize, work: impl F
     }
     let threads = threads.min(items.len());
     let queue = Mutex::new(items.into_iter().enumerate());
-    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let run = || {
         let mut done = Vec::new();
         while let Some((n, item)) = next() {

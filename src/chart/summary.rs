@@ -171,9 +171,9 @@ fn hours(head: &mut Head, shares: &[Share]) -> (String, String) {
     head.foot = foot("");
     let svg = page(head, Room { height: 260.0, ..Room::default() }, |c, p| {
         p.axes(c, &x, &y);
-        columns
-            .iter()
-            .for_each(|(n, counts)| column(c, p, *n as f64 * wide.ns() as f64, wide.ns() as f64, *counts));
+        for (n, counts) in &columns {
+            column(c, p, *n as f64 * wide.ns() as f64, wide.ns() as f64, *counts);
+        }
     });
     let worst = columns.iter().max_by_key(|(n, c)| (c[0], std::cmp::Reverse(**n)));
     let worst = worst.filter(|(_, c)| c[0] > 0).map_or_else(String::new, |(n, c)| {

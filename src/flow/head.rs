@@ -215,7 +215,7 @@ impl Stored {
 
     fn shrink(&mut self) {
         self.pieces.retain_mut(|p| {
-            p.end = p.end.min(KEPT as u32);
+            p.end = Piece::new(0, p.end().min(KEPT), 0).end;
             p.start < p.end
         });
         self.bytes.truncate(self.pieces.iter().map(Piece::len).sum());

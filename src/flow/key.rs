@@ -36,7 +36,7 @@ impl Key {
     pub fn share(&self, of: u32) -> u32 {
         let folded = self.low ^ self.high.rotate_left(64) ^ u128::from(self.ports);
         let mixed = (folded as u64 ^ (folded >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15); // 2⁶⁴/φ (Knuth)
-        ((mixed >> 32) * u64::from(of) >> 32) as u32
+        (((mixed >> 32) * u64::from(of)) >> 32) as u32
     }
 }
 

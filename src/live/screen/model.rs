@@ -101,7 +101,9 @@ impl Model {
         let a = &capture.analysis;
         let mut held = std::mem::take(&mut self.findings);
         held.retain(|e| told.held.contains(&e.key));
-        held.iter_mut().for_each(|e| (e.place, e.fresh) = (None, false));
+        for e in &mut held {
+            (e.place, e.fresh) = (None, false);
+        }
         let entry = |(place, (f, s)): (usize, (&Finding, Standing))| {
             let fresh = s.change == Some(Change::New);
             let says = says(f, a, self.settings.addresses);
