@@ -342,11 +342,15 @@ fn claims_that_are_said_live_stay() {
             if f.at >= due {
                 due = f.at + Span::from_ms(500);
                 let a = a.clone().finish(Vec::new());
-                sayers.iter_mut().for_each(|s| s.look(&a));
+                for s in &mut sayers {
+                    s.look(&a);
+                }
             }
         }
         let a = a.finish(Vec::new());
-        sayers.iter_mut().for_each(|s| s.look(&a));
+        for s in &mut sayers {
+            s.look(&a);
+        }
         for (sum, s) in sums.iter_mut().zip(&sayers) {
             (sum.0, sum.1) = (sum.0 + s.claimed.len(), sum.1 + s.fell.len());
             for key in &s.fell {
