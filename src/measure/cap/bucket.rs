@@ -140,12 +140,11 @@ pub fn steps(packets: &[Packet], apart: f64) -> Vec<Step> {
     for p in packets {
         #[allow(clippy::cast_possible_truncation)] // seconds between packets
         let after = (p.at - then) as f32;
-        match out.last_mut().filter(|run| run.lost == p.lost && p.at - then < apart) {
-            Some(run) => run.bytes += if p.lost { 0.0 } else { p.bytes },
-            None => {
-                out.push(Step { after, bytes: p.bytes, lost: p.lost });
-                then = p.at;
-            }
+        if let Some(run) = out.last_mut().filter(|run| run.lost == p.lost && p.at - then < apart) {
+            run.bytes += if p.lost { 0.0 } else { p.bytes };
+        } else {
+            out.push(Step { after, bytes: p.bytes, lost: p.lost });
+            then = p.at;
         }
     }
     out
@@ -184,6 +183,7 @@ pub fn replay(steps: &[Step], guess: Guess) -> Replay {
     replays(steps, &[guess]).pop().unwrap_or_default()
 }
 
+#[allow(clippy::needless_bitwise_bool)] // a jump would keep the lanes from going side by side
 fn side_by_side<const N: usize>(steps: &[Step], guesses: &[Guess]) -> impl Iterator<Item = Replay> {
     let of = |get: fn(&Guess) -> f64| -> [f32; N] {
         #[allow(clippy::cast_possible_truncation)] // bytes and bytes a second: seven digits are enough
