@@ -5,6 +5,8 @@
 //! So one wrong guess is paid for once, and the sum of what the guesses cost (a prequential code length, with the
 //! Krichevsky–Trofimov estimator) can be compared with any other model's on the same packets.
 
+use std::sync::LazyLock;
+
 use super::series::Packet;
 
 /// A rate and a depth.
@@ -47,9 +49,19 @@ impl Tally {
         if n == 0.0 {
             return 0.0;
         }
-        let term = |k: f64| if k > 0.0 { k * (k / n).ln() } else { 0.0 };
-        term(self.lost) + term(self.passed) - 0.5 * n.ln() - std::f64::consts::LN_2
+        let [lost, passed, all] = [self.lost, self.passed, n].map(ln);
+        self.lost * lost + self.passed * passed - (n + 0.5) * all - std::f64::consts::LN_2
     }
+}
+
+/// Logarithms of counts, of which a fit needs thousands; 0 of 0.
+fn ln(count: f64) -> f64 {
+    static FIRST: LazyLock<[f64; 4096]> = LazyLock::new(|| {
+        #[allow(clippy::cast_precision_loss)] // small
+        std::array::from_fn(|n| (n.max(1) as f64).ln())
+    });
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count
+    FIRST.get(count as usize).copied().unwrap_or_else(|| count.ln())
 }
 
 /// What a replay found: outcomes by how many tokens there were, and by what became of the packet before.
@@ -110,64 +122,201 @@ impl Replay {
     }
 }
 
-/// Replays a bucket that is full at first; `see` gets each packet with the tokens before it. Within `slack` bytes a
-/// guess is neither right nor wrong.
-///
-/// A loss is taken to say that there were no tokens, as other traffic may have taken them unseen. When packets then
-/// pass nevertheless, that loss had another cause, and what was there before it is put back.
-pub fn replay(packets: &[Packet], bucket: Bucket, slack: f64, mut see: impl FnMut(usize, f64)) -> Replay {
-    let mut out = Replay::default();
-    let (mut tokens, mut then, mut before) = (bucket.depth, 0.0, 0usize);
-    // what the tokens would be if the loss that emptied the bucket had had another cause, and passes that say so
-    let (mut doubt, mut passes) = (0.0f64, 0);
-    for (i, p) in packets.iter().enumerate() {
-        let bytes = f64::from(p.bytes);
-        let came = bucket.rate * (p.at - then);
-        then = p.at;
-        tokens = (tokens + came).min(bucket.depth);
-        doubt = (doubt + came).min(bucket.depth);
-        see(i, tokens);
-        let over = tokens - bytes;
-        let class = if over < -slack {
-            &mut out.empty
-        } else if over <= slack {
-            &mut out.edge
+/// A packet as buckets see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Seconds since the one before.
+    pub after: f32,
+    /// Bytes of the IP packet.
+    pub bytes: f32,
+    /// Whether it was lost.
+    pub lost: bool,
+}
+
+/// Packets as buckets see them; runs of one outcome within `apart` seconds are one.
+pub fn steps(packets: &[Packet], apart: f64) -> Vec<Step> {
+    let mut out: Vec<Step> = Vec::with_capacity(packets.len());
+    let mut then = 0.0;
+    for p in packets {
+        #[allow(clippy::cast_possible_truncation)] // seconds between packets
+        let after = (p.at - then) as f32;
+        if let Some(run) = out.last_mut().filter(|run| run.lost == p.lost && p.at - then < apart) {
+            run.bytes += if p.lost { 0.0 } else { p.bytes };
         } else {
-            &mut out.full
-        };
-        class[before].add(p.lost);
-        before = usize::from(p.lost);
-        if p.lost {
-            if over > slack {
-                (doubt, passes) = (tokens.max(doubt), 0);
-                tokens = bytes + slack;
-            }
-            continue;
-        }
-        doubt -= bytes;
-        tokens = over;
-        if over < -slack {
-            passes += 1;
-            tokens = -slack - bytes;
-            if passes >= SECOND_THOUGHTS && doubt > slack {
-                (tokens, doubt, passes) = (doubt, 0.0, 0);
-            }
+            out.push(Step { after, bytes: p.bytes, lost: p.lost });
+            then = p.at;
         }
     }
     out
 }
 
+/// A bucket, and how exact it is: within `slack` bytes a guess is neither right nor wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guess {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// Bytes.
+    pub slack: f64,
+}
+
+/// Buckets that are replayed in one pass over the packets, side by side: four numbers are a vector of every x86-64.
+pub const LANES: usize = 8;
+
+/// Replays buckets that are full at first.
+///
+/// A loss is taken to say that there were no tokens, as other traffic may have taken them unseen. When packets then
+/// pass nevertheless, that loss had another cause, and what was there before it is put back.
+pub fn replays(steps: &[Step], guesses: &[Guess]) -> Vec<Replay> {
+    let mut out = Vec::with_capacity(guesses.len());
+    for some in guesses.chunks(LANES) {
+        if some.len() <= LANES / 2 {
+            out.extend(side_by_side::<{ LANES / 2 }>(steps, some));
+        } else {
+            out.extend(side_by_side::<LANES>(steps, some));
+        }
+    }
+    out
+}
+
+/// Replays one bucket.
+pub fn replay(steps: &[Step], guess: Guess) -> Replay {
+    replays(steps, &[guess]).pop().unwrap_or_default()
+}
+
+#[allow(clippy::needless_bitwise_bool)] // a jump would keep the lanes from going side by side
+fn side_by_side<const N: usize>(steps: &[Step], guesses: &[Guess]) -> impl Iterator<Item = Replay> {
+    let of = |get: fn(&Guess) -> f64| -> [f32; N] {
+        #[allow(clippy::cast_possible_truncation)] // bytes and bytes a second: seven digits are enough
+        std::array::from_fn(|n| guesses.get(n).map_or(0.0, get) as f32)
+    };
+    let (rate, depth, slack) = (of(|g| g.bucket.rate), of(|g| g.bucket.depth), of(|g| g.slack));
+    let mut tokens = depth;
+    // what the tokens would be if the loss that emptied the bucket had had another cause, and passes that say so
+    let (mut doubt, mut passes) = ([0.0f32; N], [0.0f32; N]);
+    // by what became of the packet before and of this one
+    let (mut empty, mut edge, mut all) = ([[0.0f32; N]; 4], [[0.0f32; N]; 4], [0.0f64; 4]);
+    let mut before = 0;
+    for s in steps {
+        let case = before * 2 + usize::from(s.lost);
+        before = usize::from(s.lost);
+        all[case] += 1.0;
+        let (empty, edge) = (&mut empty[case], &mut edge[case]);
+        for n in 0..N {
+            let came = rate[n] * s.after;
+            let (there, other) = (least(tokens[n] + came, depth[n]), least(doubt[n] + came, depth[n]));
+            let over = there - s.bytes;
+            let (lacks, spare) = (over < -slack[n], over > slack[n]);
+            empty[n] += if lacks { 1.0 } else { 0.0 };
+            edge[n] += if lacks | spare { 0.0 } else { 1.0 };
+            if s.lost {
+                tokens[n] = if spare { s.bytes + slack[n] } else { there };
+                doubt[n] = if spare && there > other { there } else { other };
+                passes[n] = if spare { 0.0 } else { passes[n] };
+            } else {
+                let (left, against) = (other - s.bytes, passes[n] + if lacks { 1.0 } else { 0.0 });
+                let restore = lacks & (against >= SECOND_THOUGHTS) & (left > slack[n]);
+                let corrected = if lacks { -slack[n] - s.bytes } else { over };
+                tokens[n] = if restore { left } else { corrected };
+                doubt[n] = if restore { 0.0 } else { left };
+                passes[n] = if restore { 0.0 } else { against };
+            }
+        }
+    }
+    let count = guesses.len();
+    (0..count.min(N)).map(move |n| {
+        let tally = |of: &[[f32; N]; 4]| {
+            [0, 2].map(|case| Tally { passed: f64::from(of[case][n]), lost: f64::from(of[case + 1][n]) })
+        };
+        let (empty, edge) = (tally(&empty), tally(&edge));
+        let full = std::array::from_fn(|b| Tally {
+            passed: all[b * 2] - empty[b].passed - edge[b].passed,
+            lost: all[b * 2 + 1] - empty[b].lost - edge[b].lost,
+        });
+        Replay { empty, edge, full }
+    })
+}
+
+/// The smaller, as one instruction does it.
+fn least(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
 /// Passes without tokens after which a loss is no longer believed.
-const SECOND_THOUGHTS: u32 = 3;
+const SECOND_THOUGHTS: f32 = 3.0;
+
+/// What buckets of these rates have given out and not yet got back when packets are lost, and how long it is since they
+/// were full, in order.
+pub fn debts(steps: &[Step], rates: [f32; LANES]) -> Vec<([f32; LANES], [f32; LANES])> {
+    let (mut debt, mut age) = ([0.0f32; LANES], [0.0f32; LANES]);
+    let mut out = Vec::new();
+    for s in steps {
+        for n in 0..LANES {
+            let left = debt[n] - rates[n] * s.after;
+            age[n] = if left > 0.0 { age[n] + s.after } else { 0.0 };
+            debt[n] = (if left > 0.0 { left } else { 0.0 }) + if s.lost { 0.0 } else { s.bytes };
+        }
+        if s.lost {
+            out.push((debt, age));
+        }
+    }
+    out
+}
 
 /// How well chance predicts the losses that come in bursts: a chance for each of what became of the last two
 /// packets.
-pub fn chance(packets: &[Packet]) -> f64 {
+pub fn chance(lost: impl Iterator<Item = bool>) -> f64 {
     let mut tallies = [Tally::default(); 4];
     let mut context = 0usize;
-    for p in packets {
-        tallies[context].add(p.lost);
-        context = (context * 2 + usize::from(p.lost)) % 4;
+    for lost in lost {
+        tallies[context].add(lost);
+        context = (context * 2 + usize::from(lost)) % 4;
     }
     tallies.into_iter().map(Tally::log_likelihood).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bursts of twelve packets, of which some at the end are lost, and one in each hundred anywhere.
+    fn packets() -> Vec<Packet> {
+        (0..2000usize)
+            .map(|i| {
+                #[allow(clippy::cast_precision_loss)] // a few packets
+                let at = (i / 12) as f64 * 0.1 + (i % 12) as f64 * 2e-4;
+                let lost = i % 12 > 8 && i % 7 != 0 || i % 100 == 3;
+                Packet { at, bytes: 1500.0, delay: 0.05, frame: 0, lost, window_full: false, alone: false }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn buckets_side_by_side_see_what_each_sees_alone() {
+        let steps = steps(&packets(), 0.0);
+        let guesses: Vec<Guess> = [3000.0, 9000.0, 12_000.0, 40_000.0]
+            .into_iter()
+            .flat_map(|depth| [50_000.0, 120_000.0, 135_000.0].map(|rate| Bucket { rate, depth }))
+            .map(|bucket| Guess { bucket, slack: 750.0 })
+            .collect();
+        let alone: Vec<Replay> = guesses.iter().map(|g| replay(&steps, *g)).collect();
+        assert_eq!(replays(&steps, &guesses), alone);
+        for r in &alone {
+            let (lost, passed) = (r.losses(), r.passes());
+            let all = lost.0 + lost.1 + lost.2 + passed.0 + passed.1 + passed.2;
+            assert!((all - 2000.0).abs() < 1e-9, "each packet is counted once: {r:?}");
+        }
+        assert!(alone.windows(2).any(|w| w[0] != w[1]), "they differ");
+    }
+
+    #[test]
+    fn merging_keeps_time_and_what_passed() {
+        let packets = packets();
+        let (each, merged) = (steps(&packets, 0.0), steps(&packets, 0.001));
+        assert_eq!(each.len(), packets.len());
+        assert!(merged.len() < each.len() / 2);
+        let passed = |of: &[Step]| -> f64 { of.iter().filter(|s| !s.lost).map(|s| f64::from(s.bytes)).sum() };
+        assert!((passed(&each) - passed(&merged)).abs() < 1e-6);
+        let time = |of: &[Step]| -> f64 { of.iter().map(|s| f64::from(s.after)).sum() };
+        assert!((time(&each) - time(&merged)).abs() < 0.003);
+    }
 }

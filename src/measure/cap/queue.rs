@@ -3,7 +3,7 @@
 //! While packets wait, they leave at the rate, so the rate is what went through over the time that it took. How many
 //! bytes went through before any had to wait is the depth. The fit is judged by how steady that rate is and how well it foretells the delays.
 
-use super::bucket::{Tally, chance};
+use super::bucket::{Bucket, LANES, Tally, chance};
 use super::series::{Delays, Packet, Series};
 
 /// What delays say of a queue.
@@ -61,49 +61,49 @@ const BESIDE: (f64, f64) = (0.02, 0.2);
 pub fn waiting(series: &Series, empties: Option<f64>) -> Option<Waiting> {
     let beside = empties.map_or(BESIDE.0, |s| (s / 4.0).clamp(BESIDE.0, BESIDE.1));
     let packets = &series.packets;
-    let mut known: Vec<f64> = packets.iter().map(|p| f64::from(p.delay)).filter(|d| !d.is_nan()).collect();
+    let mut known: Vec<f32> = packets.iter().map(|p| p.delay).filter(|d| !d.is_nan()).collect();
     if known.len() < 10 {
         return None;
     }
-    known.sort_unstable_by(f64::total_cmp);
-    let quantile = |of: &[f64], num: usize| of[(of.len() - 1) * num / 100];
-    let (mut at_loss, mut nearest): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    known.sort_unstable_by(f32::total_cmp);
+    let quantile = |of: &[f32], num: usize| f64::from(of[(of.len() - 1) * num / 100]);
+    let (mut at_loss, mut nearest): (Vec<f32>, Vec<f32>) = (Vec::new(), Vec::new());
     // the last two: a receiver may acknowledge one of them late (RFC 9293 §3.8.6.3), but a queue delays both
     let pair = series.delays == Delays::RoundTrips;
-    let (mut near, mut i) = ([None::<(f64, f64)>; 2], 0);
-    let mut waiting_for: Vec<(f64, f64)> = Vec::new();
+    let (mut near, mut i) = ([None::<(f64, f32)>; 2], 0);
+    let mut waiting_for: Vec<f64> = Vec::new();
     while let Some(p) = packets.get(i) {
         i += 1;
         if p.lost {
             let close = near.iter().flatten().filter(|(at, _)| p.at - at <= beside).map(|(_, d)| *d);
             let mut close = close.peekable();
             nearest.extend(close.peek());
-            match close.reduce(f64::min) {
+            match close.reduce(f32::min) {
                 Some(d) => at_loss.push(d),
-                None => waiting_for.push((p.at, 0.0)),
+                None => waiting_for.push(p.at),
             }
         } else if !p.delay.is_nan() {
-            let d = f64::from(p.delay);
+            let d = p.delay;
             near = [Some((p.at, d)), near[0].filter(|_| pair)];
-            let late = waiting_for.drain(..).filter(|(at, _)| p.at - at <= beside).count();
+            let late = waiting_for.drain(..).filter(|at| p.at - at <= beside).count();
             at_loss.extend(std::iter::repeat_n(d, late));
             nearest.extend(std::iter::repeat_n(d, late));
         }
     }
-    at_loss.sort_unstable_by(f64::total_cmp);
-    nearest.sort_unstable_by(f64::total_cmp);
+    at_loss.sort_unstable_by(f32::total_cmp);
+    nearest.sort_unstable_by(f32::total_cmp);
     #[allow(clippy::cast_precision_loss)] // counts of packets
-    let rank = |d: f64| {
+    let rank = |d: f32| {
         let (below, upto) = (known.partition_point(|k| *k < d), known.partition_point(|k| *k <= d));
         (below + upto) as f64 / 2.0 / known.len() as f64
     };
     #[allow(clippy::cast_precision_loss)] // counts of packets
-    let mean_rank = |of: &[f64]| of.iter().map(|d| rank(*d)).sum::<f64>() / of.len().max(1) as f64;
+    let mean_rank = |of: &[f32]| of.iter().map(|d| rank(*d)).sum::<f64>() / of.len().max(1) as f64;
     let rank_at_loss = mean_rank(&at_loss);
     let nearest =
         if nearest.is_empty() { (f64::NAN, f64::NAN) } else { (quantile(&nearest, 50), mean_rank(&nearest)) };
     Some(Waiting {
-        base: known[0],
+        base: f64::from(known[0]),
         median: quantile(&known, 50),
         most: quantile(&known, 98),
         noise: quantile(&known, 75) - quantile(&known, 25),
@@ -146,16 +146,17 @@ pub fn drops_early(packets: &[Packet]) -> f64 {
         return 0.0;
     }
     let foretold: f64 = tallies.iter().flatten().map(|t| t.log_likelihood()).sum();
-    (foretold - chance(packets)).max(0.0)
+    (foretold - chance(packets.iter().map(|p| p.lost))).max(0.0)
 }
 
 /// A packet that waited, or not, with the times that a queue needs.
 #[derive(Clone, Copy)]
 struct Passage {
-    sent: f64,
+    /// Seconds by which it was sent later than any before.
+    after: f32,
     done: f64,
-    delay: f64,
-    bytes: f64,
+    delay: f32,
+    bytes: f32,
 }
 
 /// The most packets that the fit looks at: a fit on more would be no better, and this bounds its cost.
@@ -208,39 +209,36 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
             interval: [0.0; 2],
         });
     }
-    let (mut least, mut plain, mut rate, mut depth) = (f64::INFINITY, f64::INFINITY, bytes / time, 0.0);
-    let first = rate;
-    for r in -2..=2 {
-        for d in 0..14 {
-            let try_depth = if d == 0 { 0.0 } else { 1000.0 * 2f64.powi(d - 1) };
-            let try_rate = first * 1.01f64.powi(r);
-            let error = error(&passages, waiting.base, try_rate, try_depth);
-            if try_depth < PLAIN {
-                plain = plain.min(error);
-            }
-            if error < least {
-                (least, rate, depth) = (error, try_rate, try_depth);
-            }
-        }
-    }
+    let first = bytes / time;
+    // each rate with each depth
+    let grid = (-2..=2).flat_map(|r| {
+        (0..14).map(move |d| {
+            let depth = if d == 0 { 0.0 } else { 1000.0 * 2f64.powi(d - 1) };
+            Bucket { rate: first * 1.01f64.powi(r), depth }
+        })
+    });
+    let mut tried: Vec<Bucket> = grid.collect();
     // other traffic in a plain link takes a part of a higher rate
-    for factor in FASTER_LINKS {
-        plain = plain.min(error(&passages, waiting.base, first * factor, 0.0));
-    }
-    let around = depth;
-    for d in -4..=4 {
-        let try_depth = around * 1.12f64.powi(d);
-        let error = error(&passages, waiting.base, rate, try_depth);
-        if error < least {
-            (least, depth) = (error, try_depth);
-        }
-    }
+    tried.extend(FASTER_LINKS.map(|factor| Bucket { rate: first * factor, depth: 0.0 }));
+    let errors_of = |tried: &[Bucket]| -> Vec<(f64, Bucket)> {
+        errors(&passages, waiting.base, tried).into_iter().zip(tried.iter().copied()).collect()
+    };
+    let best = |of: Vec<(f64, Bucket)>| of.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    let found = errors_of(&tried);
+    let plain = found.iter().filter(|(_, b)| b.depth < PLAIN).map(|(e, _)| *e).fold(f64::INFINITY, f64::min);
+    let (_, near) = best(found[..found.len() - FASTER_LINKS.len()].to_vec())?;
+    let closer: Vec<Bucket> =
+        (-4..=4).map(|d| Bucket { depth: near.depth * 1.12f64.powi(d), ..near }).collect();
+    let (least, Bucket { depth, .. }) = best(errors_of(&closer))?;
     let longest = PAUSE.max(range);
     let took: f64 = passages.windows(2).map(|w| (w[1].done - w[0].done).clamp(0.0, longest)).sum();
-    #[allow(clippy::cast_precision_loss)] // a few stretches
-    let half = 1.96 * 1.4826 * unsteady * rate / (stretches.len() as f64).sqrt();
     // what left while packets waited is the rate; the one that foretells delays best is only as fine as the search
-    let (half, rate) = (half * first / rate, first);
+    let rate = first;
+    // the standard error of a ratio of sums (Cochran 1977, §6.4), which is what resampling stretches would give
+    let off: f64 = stretches.iter().map(|(bytes, time)| (bytes - rate * time).powi(2)).sum();
+    #[allow(clippy::cast_precision_loss)] // a few stretches
+    let n = stretches.len() as f64;
+    let half = 1.96 * (off * n / (n - 1.0)).sqrt() / time;
     Some(QueueFit {
         rate,
         depth,
@@ -256,11 +254,15 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
 
 fn passages(series: &Series) -> Vec<Passage> {
     let one_way = series.delays == Delays::OneWay;
+    let mut latest = f64::NAN;
     let passage = |p: &Packet| {
-        let delay = f64::from(p.delay);
-        let known = if delay.is_nan() { 0.0 } else { delay };
+        let known = if p.delay.is_nan() { 0.0 } else { f64::from(p.delay) };
         let (sent, done) = if one_way { (p.at - known, p.at) } else { (p.at, p.at + known) };
-        Passage { sent, done, delay, bytes: f64::from(p.bytes) }
+        let before = if latest.is_nan() { sent } else { latest };
+        latest = before.max(sent);
+        #[allow(clippy::cast_possible_truncation)] // seconds between packets
+        let after = (latest - before) as f32;
+        Passage { after, done, delay: p.delay, bytes: p.bytes }
     };
     series.packets.iter().filter(|p| !p.lost).take(ENOUGH).map(passage).collect()
 }
@@ -272,17 +274,17 @@ fn stretches(passages: &[Passage], mark: f64) -> Vec<(f64, f64)> {
     let (mut from, mut bytes, mut n) = (None::<f64>, 0.0, 0);
     for p in passages {
         if p.delay.is_nan() {
-            bytes += p.bytes; // it left between the others
+            bytes += f64::from(p.bytes); // it left between the others
             continue;
         }
-        if p.delay < mark {
+        if f64::from(p.delay) < mark {
             from = None;
             continue;
         }
         match from {
             None => (from, bytes, n) = (Some(p.done), 0.0, 0),
             Some(start) => {
-                bytes += p.bytes;
+                bytes += f64::from(p.bytes);
                 n += 1;
                 if n >= PACKETS && p.done > start {
                     out.push((bytes, p.done - start));
@@ -294,22 +296,34 @@ fn stretches(passages: &[Passage], mark: f64) -> Vec<(f64, f64)> {
     out
 }
 
-/// The mean difference between the delays and what a queue of this rate and depth would make of them.
-fn error(passages: &[Passage], base: f64, rate: f64, depth: f64) -> f64 {
-    let (mut tokens, mut then) = (depth, passages.first().map_or(0.0, |p| p.sent));
-    let (mut sum, mut n) = (0.0, 0.0);
-    for p in passages {
-        if p.sent > then {
-            tokens = (tokens + rate * (p.sent - then)).min(depth);
-            then = p.sent;
+/// The mean difference between the delays and what each queue, of a rate and a depth, would make of them.
+fn errors(passages: &[Passage], base: f64, queues: &[Bucket]) -> Vec<f64> {
+    let known = passages.iter().filter(|p| !p.delay.is_nan()).count();
+    let mut out = Vec::with_capacity(queues.len());
+    for some in queues.chunks(LANES) {
+        let of = |get: fn(&Bucket) -> f64| -> [f32; LANES] {
+            #[allow(clippy::cast_possible_truncation)] // bytes and bytes a second: seven digits are enough
+            std::array::from_fn(|n| some.get(n).map_or(1.0, get) as f32)
+        };
+        let (rate, depth, each) = (of(|b| b.rate), of(|b| b.depth), of(|b| 1.0 / b.rate));
+        #[allow(clippy::cast_possible_truncation)] // seconds
+        let base = base as f32;
+        let (mut tokens, mut sum) = (depth, [0.0f32; LANES]);
+        for p in passages {
+            let waited = p.delay - base;
+            for n in 0..LANES {
+                let there = tokens[n] + rate[n] * p.after;
+                tokens[n] = (if there < depth[n] { there } else { depth[n] }) - p.bytes;
+                let wait = -tokens[n] * each[n];
+                let off = (waited - if wait > 0.0 { wait } else { 0.0 }).abs();
+                sum[n] += if p.delay.is_nan() { 0.0 } else { off };
+            }
         }
-        tokens -= p.bytes;
-        if !p.delay.is_nan() {
-            sum += (p.delay - base - (-tokens / rate).max(0.0)).abs();
-            n += 1.0;
-        }
+        #[allow(clippy::cast_precision_loss)] // counts of packets
+        let mean = |sum: f32| if known == 0 { f64::INFINITY } else { f64::from(sum) / known as f64 };
+        out.extend(sum.into_iter().take(some.len()).map(mean));
     }
-    if n > 0.0 { sum / n } else { f64::INFINITY }
+    out
 }
 
 #[cfg(test)]

@@ -297,8 +297,10 @@ fn spread(delays: &[f32]) -> Option<f64> {
     if known.len() < 10 {
         return None;
     }
-    known.sort_unstable_by(f32::total_cmp);
-    Some(f64::from(known[known.len() * 9 / 10] - known[known.len() / 10]))
+    let (low, high) = (known.len() / 10, known.len() * 9 / 10);
+    let (below, high, _) = known.select_nth_unstable_by(high, f32::total_cmp);
+    let (_, low, _) = below.select_nth_unstable_by(low, f32::total_cmp);
+    Some(f64::from(*high - *low))
 }
 
 /// Clock ticks that senders use for timestamps: 1000, 250 and 100 Hz, and microseconds.
