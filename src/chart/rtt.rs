@@ -44,10 +44,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let worst = |d: Direction| of(d).map(|r| ms(r.took)).fold(0.0, f64::max);
     let trivial = |d: Direction| worst(d) < TRIVIAL && worst(d.reversed()) >= 5.0 * TRIVIAL;
     let drawn = || t.round_trips.iter().filter(|r| !trivial(r.direction));
+    let shown = |r: Span| if ms(r) < FLOOR { format!("under {FLOOR} ms") } else { r.to_string() };
     let said = |d: Direction| {
         let mut all: Vec<Span> = of(d).map(|r| r.took).collect();
         all.sort_unstable();
-        let (least, median, most) = (all.first()?, all.get(all.len() / 2)?, all.last()?);
+        let [least, median, most] = [all.first()?, all.get(all.len() / 2)?, all.last()?].map(|r| shown(*r));
         Some(format!(
             "{}: {least} at least, {median} in the median, {most} at most ({} of them{})",
             if d == Direction::ToClient { "To the server" } else { "To the client" },

@@ -5,6 +5,7 @@ use super::plot::{Axis, Head, LABEL, Plot, Room, page};
 use super::scale::{moments, ticks};
 use super::words::{self, number, utc};
 use super::{Picture, described};
+use crate::base::text::Sentence;
 use crate::base::{Span, Timestamp};
 use crate::report::units::{count, thousands};
 use crate::table::summarize::{Answer, By, Share};
@@ -47,8 +48,11 @@ pub fn summary(answer: &Answer) -> Picture {
         key: present().map(|n| (LOOKS[n].0, LOOKS[n].1, parts[n].to_owned())).collect(),
         foot: String::new(),
     };
-    let drawn =
-        if answer.by == By::Hour { hours(&mut head, &shares) } else { rows(&mut head, &shares, thing) };
+    let drawn = if answer.by == By::Hour {
+        hours(&mut head, &shares)
+    } else {
+        rows(&mut head, &shares, answer.by, thing)
+    };
     let (svg, more) = drawn;
     let description = format!("{} {more}", head.says);
     let svg = described(&svg, "summary", &head.title, &description);
@@ -65,24 +69,26 @@ fn foot(more: &str) -> String {
     format!("pinchpoint {}{dot}{more}", env!("CARGO_PKG_VERSION"))
 }
 
-/// What a bar says in numbers.
-fn numbers(share: &Share) -> String {
+/// What a bar says in numbers: how many, and of connections how many of them were interfered with.
+fn numbers(share: &Share, by: By) -> String {
     let all = share.counts.iter().sum();
     match share.counts[0] {
-        0 => thousands(all),
-        bad => format!("{} of {}", thousands(bad), thousands(all)),
+        bad if bad > 0 && by != By::Mechanism => format!("{} of {}", thousands(bad), thousands(all)),
+        _ => thousands(all),
     }
 }
 
 /// A bar for each name, network or mechanism, the worst first; the drawing, and it in words.
 #[allow(clippy::cast_precision_loss)] // places on a page
-fn rows(head: &mut Head, shares: &[Share], thing: &str) -> (String, String) {
+fn rows(head: &mut Head, shares: &[Share], by: By, thing: &str) -> (String, String) {
     let others = shares.len().saturating_sub(ROWS);
     let more =
         if others > 0 { format!("{} not drawn", count(others as u64, "more row")) } else { String::new() };
     head.foot = foot(&more);
     let shares = &shares[..shares.len().min(ROWS)];
-    let label = |s: &Share| s.label.as_deref().map_or("(no name)".to_owned(), |l| words::name(l, 34));
+    let label = |s: &Share| {
+        s.label.as_deref().map_or("(no name)".to_owned(), |l| words::shortened(&Sentence(l).to_string(), 34))
+    };
     let longest = shares.iter().map(|s| words::width(&label(s), LABEL, true)).fold(60.0, f64::max);
     let step = 28.0;
     let room = Room {
@@ -114,10 +120,10 @@ fn rows(head: &mut Head, shares: &[Share], thing: &str) -> (String, String) {
                 bar(c, n, (at, middle - 9.0), (end, middle + 9.0), (0.0, 5.0));
                 at = end;
             }
-            c.text((at + 8.0, middle + LABEL * 0.35), &numbers(share), style);
+            c.text((at + 8.0, middle + LABEL * 0.35), &numbers(share, by), style);
         }
     });
-    let each: Vec<String> = shares.iter().map(|s| format!("{}: {}", label(s), numbers(s))).collect();
+    let each: Vec<String> = shares.iter().map(|s| format!("{}: {}", label(s), numbers(s, by))).collect();
     (svg, format!("{}.", each.join("; ")))
 }
 
