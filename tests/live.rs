@@ -388,7 +388,7 @@ fn what_waits_is_marked_and_what_falls_is_taken_back() {
     let capture = |analysis| Capture { path: "x".to_owned(), sha256: None, analysis };
     while let Some(f) = source.next_frame() {
         a.push(&f);
-        if f.number % 20 == 0 {
+        if f.number.is_multiple_of(20) {
             lines.look(&capture(a.clone().finish(Vec::new())), &mut out).unwrap();
         }
     }
