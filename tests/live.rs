@@ -319,10 +319,18 @@ impl Sayer {
 #[test]
 fn claims_that_are_said_live_stay() {
     let variants = std::env::var("PINCHPOINT_VARIANTS").ok().and_then(|n| n.parse().ok());
-    let of_rates = ["cap-policed", "cap-shaped", "capped-for-all", "name-throttled", "policed-short"];
+    let that_turn = [
+        "cap-policed",
+        "cap-shaped",
+        "capped-for-all",
+        "name-throttled",
+        "policed-short",
+        "slow-handshake",
+        "hello-muted",
+    ];
     let chosen: Vec<Entry> = match variants {
         Some(n) => scenarios(n),
-        None => scenarios(1).into_iter().filter(|e| of_rates.contains(&e.name.as_str())).collect(),
+        None => scenarios(1).into_iter().filter(|e| that_turn.contains(&e.name.as_str())).collect(),
     };
     let ways =
         [(0, 0), (3, 0), (8, 0), (0, 10), (3, 5), (3, 10), (5, 10), (8, 5), (8, 10), (10, 10), (10, 20)];
@@ -380,7 +388,7 @@ fn what_waits_is_marked_and_what_falls_is_taken_back() {
     let capture = |analysis| Capture { path: "x".to_owned(), sha256: None, analysis };
     while let Some(f) = source.next_frame() {
         a.push(&f);
-        if f.number % 20 == 0 {
+        if f.number.is_multiple_of(20) {
             lines.look(&capture(a.clone().finish(Vec::new())), &mut out).unwrap();
         }
     }

@@ -20,7 +20,7 @@ fn conversation(n: u32, at: Timestamp) -> Conversation {
     let mut c = Conversation::new(client, server, at);
     c.handshake().data(Direction::ToServer, &Hello::to("example.org").record());
     c.round_trip(Direction::ToServer).data(Direction::ToClient, &server_flight_13(1200));
-    if n % 20 == 0 {
+    if n.is_multiple_of(20) {
         c.reset_reply(Direction::ToServer); // some are reset, and cost more
     } else {
         c.close();
@@ -74,7 +74,7 @@ fn memory_does_not_grow_but_by_rows() {
     let connections = asked.unwrap_or(30_000);
     for (what, time) in [("10 minutes", Span::from_secs(600)), ("2 days", Span::from_secs(2 * 86_400))] {
         let memory = play(connections, time);
-        let megabytes = |kb: u64| format!("{:.0}", kb as f64 / 1024.0);
+        let megabytes = |kb: u64| (kb / 1024).to_string();
         let all: Vec<String> = memory.iter().map(|m| megabytes(*m)).collect();
         println!("{connections} connections over {what}, MB of memory at each twentieth: {}", all.join(" "));
         // A row is 0.8 kB, of a reset connection 3.2 kB more, and a connection that is open, or closed for less than two minutes,

@@ -1,8 +1,8 @@
 //! What is new since the last look: findings that came, changed, or were taken back by later packets.
 //!
-//! What rests on a fit to a rate turns back and forth while a transfer goes on. So it is said as a claim only once it has stood
-//! for [`STEADY`], and taken back only once it has not stood for [`GONE`]; until the one it is a pointer, marked as one that may
-//! become more. All else is said and taken back at once.
+//! What rests on a fit to a rate turns back and forth while a transfer goes on, and what rests on a silence is nothing where the
+//! silence ends. So these are said as claims only once they have stood for [`STEADY`], and taken back only once they have not stood
+//! for [`GONE`]; until the one they are pointers, marked as such that may become more. All else is said and taken back at once.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::analysis::Analysis;
 use crate::base::{Span, Timestamp};
 use crate::detect::{Finding, Level, Mechanism};
 
-/// How long a claim about a rate must stand, in capture time, before it is said as one (docs/live.md has the figures).
+/// How long a claim that may turn must stand, in capture time, before it is said as one (docs/live.md has the figures).
 pub const STEADY: Span = Span::from_secs(8);
 /// How long it must not have stood before it is taken back.
 pub const GONE: Span = Span::from_secs(10);
@@ -41,7 +41,7 @@ struct Known {
     level: Level,
     connections: usize,
     frames: Vec<u64>,
-    of_rate: bool,
+    may_turn: bool,
     /// Since when it has been a claim, or has not been one.
     since: Timestamp,
     is_claim: bool,
@@ -116,18 +116,18 @@ impl Changes {
                 key.push('+'); // two of a kind about one connection
             }
             let before = self.known.remove(&key);
-            let (of_rate, is_claim) = (rests_on_rate(f), f.level >= Level::Likely);
+            let (may_turn, is_claim) = (may_turn(f), f.level >= Level::Likely);
             let mut known = Known {
                 level: f.level,
                 connections: f.connections.len(),
                 frames: f.frames.clone(),
-                of_rate,
+                may_turn,
                 since: before.as_ref().map_or(seen, |b| b.since),
                 is_claim: before.as_ref().map_or(is_claim, |b| b.is_claim),
             };
             let stood = known.turn(is_claim, seen);
             let was_said = before.as_ref().filter(|b| b.level >= Level::Likely);
-            let waits = of_rate && !over;
+            let waits = may_turn && !over;
             let provisional = waits && is_claim && was_said.is_none() && stood < self.steady;
             if provisional {
                 known.level = Level::Possible;
@@ -143,7 +143,7 @@ impl Changes {
             now.insert(key, known);
         }
         for (key, mut known) in std::mem::take(&mut self.known) {
-            let held = known.of_rate && known.level >= Level::Likely && !over;
+            let held = known.may_turn && known.level >= Level::Likely && !over;
             if held && known.turn(false, seen) < self.gone {
                 told.held.push(key.clone());
                 now.insert(key, known);
@@ -154,6 +154,13 @@ impl Changes {
         self.known = now;
         told
     }
+}
+
+/// Whether later packets of the same connections may well take a finding back: it rests on a rate or on a silence.
+fn may_turn(f: &Finding) -> bool {
+    use Mechanism::{DropAfterN, Freeze, HelloDropped, HelloMuted, SizeKeyed, SlowHandshake};
+    let of_silence = [HelloDropped, HelloMuted, DropAfterN, Freeze, SizeKeyed, SlowHandshake];
+    rests_on_rate(f) || of_silence.contains(&f.mechanism)
 }
 
 /// Whether a finding rests on a fit to a rate.
