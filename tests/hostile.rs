@@ -37,7 +37,7 @@ fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
     let mut source = open_reader(Box::new(bytes)).unwrap();
     let settings = Settings { limits: Limits { connections }, ..Settings::default() };
     let analysis = analyze(&mut source, settings, &mut |_| {});
-    (analysis, spent() - start)
+    (analysis, spent().saturating_sub(start))
 }
 
 /// The time that this thread has had of a processor: of a busy machine the clock on the wall would tell more than of us.

@@ -34,7 +34,7 @@ const CLOCK: [(i64, &[i64]); 5] = [
 pub(super) fn moments(first: Timestamp, lasts: Span, n: u32) -> (Vec<Timestamp>, Span) {
     let fits = |step: &Span| step.ns().saturating_mul(n.into()) >= lasts.ns();
     let clock = CLOCK.iter().flat_map(|(unit, of)| of.iter().map(move |n| n * unit));
-    let weeks = (0..16).map(|power| 7 * DAY << power);
+    let weeks = (0..16).map(|power| (7 * DAY) << power);
     let Some(step) = clock.chain(weeks).map(Span::from_ms).find(fits) else {
         return (Vec::new(), lasts);
     };

@@ -142,7 +142,9 @@ fn hours(head: &mut Head, shares: &[Share]) -> (String, String) {
     let mut columns = std::collections::BTreeMap::<i64, [u64; 3]>::new();
     for (at, counts) in all() {
         let column = columns.entry(at.since(first).ns() / wide.ns()).or_default();
-        column.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+        for (sum, n) in column.iter_mut().zip(counts) {
+            *sum += n;
+        }
     }
     let sum = |c: &[u64; 3]| c.iter().sum::<u64>() as f64;
     let most = columns.values().map(sum).fold(1.0, f64::max);
@@ -171,9 +173,9 @@ fn hours(head: &mut Head, shares: &[Share]) -> (String, String) {
     head.foot = foot("");
     let svg = page(head, Room { height: 260.0, ..Room::default() }, |c, p| {
         p.axes(c, &x, &y);
-        columns
-            .iter()
-            .for_each(|(n, counts)| column(c, p, *n as f64 * wide.ns() as f64, wide.ns() as f64, *counts));
+        for (n, counts) in &columns {
+            column(c, p, *n as f64 * wide.ns() as f64, wide.ns() as f64, *counts);
+        }
     });
     let worst = columns.iter().max_by_key(|(n, c)| (c[0], std::cmp::Reverse(**n)));
     let worst = worst.filter(|(_, c)| c[0] > 0).map_or_else(String::new, |(n, c)| {
