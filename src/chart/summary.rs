@@ -142,7 +142,9 @@ fn hours(head: &mut Head, shares: &[Share]) -> (String, String) {
     let mut columns = std::collections::BTreeMap::<i64, [u64; 3]>::new();
     for (at, counts) in all() {
         let column = columns.entry(at.since(first).ns() / wide.ns()).or_default();
-        column.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+        for (sum, n) in column.iter_mut().zip(counts) {
+            *sum += n;
+        }
     }
     let sum = |c: &[u64; 3]| c.iter().sum::<u64>() as f64;
     let most = columns.values().map(sum).fold(1.0, f64::max);

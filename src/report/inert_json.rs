@@ -16,7 +16,7 @@ pub fn to_writer<W: Write + ?Sized>(out: &mut W, value: &impl Serialize) -> io::
     Ok(value.serialize(&mut Serializer::with_formatter(out, Inert))?)
 }
 
-/// `serde_json`'s compact form; it escapes ASCII's own controls before a fragment comes here.
+/// The compact form of `serde_json`; it escapes ASCII's own controls, but DEL, before a fragment comes here.
 struct Inert;
 
 impl Formatter for Inert {
