@@ -304,7 +304,7 @@ fn transfers(path: &Path) -> Vec<(Connection, Direction, Series)> {
         for d in [Direction::ToServer, Direction::ToClient] {
             let series = Series::new(&c, d);
             if series.losses >= LOSSES {
-                out.push((c.clone(), d, series));
+                out.push(((*c).clone(), d, series));
             }
         }
     };

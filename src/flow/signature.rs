@@ -230,7 +230,9 @@ mod tests {
             let packets: Vec<_> = packets.into_iter().map(|(f, len, ack)| (Flags(f), len, ack)).collect();
             let all = opening(&packets);
             let mut kept = Openings::default();
-            all.iter().for_each(|p| kept.push(&segment(p)));
+            for p in &all {
+                kept.push(&segment(p));
+            }
             let later = Timestamp::from_ns(100_000_000_000);
             prop_assert_eq!(kept.signature(later), signature(&all, later));
         }
