@@ -108,7 +108,7 @@ fn sender(run: &Run, entry: &Entry) -> (f64, f64) {
     let c = analysis.connections.iter().max_by_key(|c| c.flows.to_client.bytes).unwrap();
     let f = &c.flows.to_client;
     assert!(f.new_bytes >= 900_000, "{}: {} bytes came about", entry.variant, f.new_bytes);
-    (f.new_bytes as f64 * 8.0 / f.goodput_bps.unwrap(), f.retransmitted as f64 / f.packets as f64)
+    (f.new_bytes as f64 * 8.0 / f.goodput_bps.unwrap(), f64::from(f.retransmitted) / f.packets as f64)
 }
 
 fn middle(plays: &[(f64, f64)], of: impl Fn(&(f64, f64)) -> f64) -> f64 {
