@@ -13,8 +13,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
-use std::time::Instant;
 
 use pinchpoint::analysis::{Analyzer, Settings, analyze};
 use pinchpoint::base::{Direction, Endpoint, Timestamp};
@@ -96,12 +94,19 @@ fn cost() {
     }
 }
 
-/// Seconds that this thread has run, where the system says so (Linux), as others may share the machine; or that have passed.
+/// Seconds of a processor that this thread has had, as others may share the machine.
+#[cfg(target_os = "linux")]
 fn clock() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let ran = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let ran = ran.and_then(|s| s.split(' ').next()?.parse::<f64>().ok());
-    ran.map_or_else(|| START.elapsed().as_secs_f64(), |ns| ns / 1e9)
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+}
+
+/// Seconds that have passed.
+#[cfg(not(target_os = "linux"))]
+fn clock() -> f64 {
+    use std::time::Instant;
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64()
 }
 
 /// What a connection goes through.
@@ -162,8 +167,11 @@ impl Bulk {
                 Kind::Plain => (n as f64 * 0.0012, 0.02),
                 // at the link's rate of 8 Mbit/s, after a wait that grows and shrinks
                 Kind::Queued => (n as f64 * 0.0015, 0.02 + 0.0001 * (n % 800) as f64),
-                // bursts of ten
-                Kind::Policed => ((n / 10) as f64 * 0.118 + (n % 10) as f64 * 1e-4, 0.02),
+                // a little more than the bucket passes, at times that have no period
+                Kind::Policed => {
+                    let off = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as f64 / 256.0;
+                    ((n as f64 + off * 0.8) * 0.0112, 0.02)
+                }
             };
             let again = if n.is_multiple_of(10) { self.lost.pop_front() } else { None };
             let seq = again.unwrap_or(self.next);
