@@ -346,8 +346,9 @@ impl Recorder<'_> {
         }
         if let Some(mut feed) = self.feed.take() {
             feed.append(&comment::counters(counted, Timestamp::default(), Timestamp::default()), false);
-            feed.finish();
+            // before it waits for room: what reads may look at the figure first
             Live::set(&self.live.not_analysed, feed.not_given());
+            feed.finish();
         }
         ended.map_or(Ended::Done, Ended::Unwritable)
     }
