@@ -2,7 +2,7 @@
 //!
 //! Frame, packet, connection, measures, findings: each hop is a room of its own, and here they are joined. Memory
 //! is bounded by the connections that are open; of one that is over, a [`Summary`] stays, and a [`Case`] if it was
-//! reset. [`front`] sees packets; [`shares`] has several threads do so.
+//! reset. `front` sees packets; `shares` has several threads do so.
 
 mod front;
 mod shares;
