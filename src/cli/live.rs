@@ -168,6 +168,9 @@ impl<'a> Session<'a> {
         let (mut pace, mut asked, mut counted) = (Pace::new(), None, clock::now());
         loop {
             let over = self.is_over(&mut asked);
+            if over {
+                pace.hurry();
+            }
             self.say(&mut lines, &mut pace, &mut counted, out, err)?;
             if over {
                 return Ok(());
@@ -209,6 +212,9 @@ impl<'a> Session<'a> {
         })?;
         loop {
             let over = self.is_over(&mut asked);
+            if over {
+                pace.hurry();
+            }
             for text in self.notices.try_iter() {
                 screen.notice(&text);
             }

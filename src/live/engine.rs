@@ -214,6 +214,11 @@ impl Pace {
         Self::default()
     }
 
+    /// The next look is due at once: nothing more will come.
+    pub fn hurry(&mut self) {
+        self.due = None;
+    }
+
     /// Looks, if it is time.
     pub fn snapshot(&mut self, engine: &Engine) -> Option<Analysis> {
         let begun = clock::now();
