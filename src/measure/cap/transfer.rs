@@ -100,13 +100,6 @@ pub struct Transfer {
     pub series: Series,
 }
 
-impl Transfer {
-    /// Measures a direction; `None` where it carried too little, or nothing held it.
-    pub fn measure(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
-        Candidate::new(c, direction, connection)?.measure()
-    }
-}
-
 /// A direction that carried enough to be measured.
 #[derive(Clone, Debug)]
 struct Candidate {
@@ -118,6 +111,7 @@ struct Candidate {
 }
 
 impl Candidate {
+    /// `None` where it carried too little.
     fn new(c: &Connection, direction: Direction, connection: usize) -> Option<Self> {
         let half = &c.halves[direction];
         if half.new_bytes < LEAST_BYTES || half.bulk.records().is_empty() {
@@ -132,6 +126,7 @@ impl Candidate {
         })
     }
 
+    /// `None` where nothing held it.
     fn measure(self) -> Option<Transfer> {
         let Self { connection, direction, sender, receiver, series } = self;
         let fits = Fits::new(&series);
