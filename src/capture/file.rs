@@ -134,7 +134,7 @@ impl FileSource {
     /// The place of the next frame, valid until this is called again.
     #[inline]
     pub(super) fn advance(&mut self) -> Option<Located> {
-        if self.facts.ended != End::Open {
+        if !matches!(self.facts.ended, End::Open) {
             return None;
         }
         let next = match &mut self.reader {

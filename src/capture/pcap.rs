@@ -93,11 +93,11 @@ impl Pcap {
         if blocks.fill(self.header).is_err() {
             return Err(blocks.end(record, "a record header").into());
         }
-        let header = blocks.ahead();
-        let secs = self.order.u32(header, 0);
-        let fraction = self.order.u32(header, 4);
-        let mut captured = self.order.u32(header, 8);
-        let mut original = self.order.u32(header, 12);
+        let header: [u8; RECORD_HEADER] = blocks.ahead().first_chunk().copied().unwrap_or_default(); // it is there
+        let secs = self.order.u32(&header, 0);
+        let fraction = self.order.u32(&header, 4);
+        let mut captured = self.order.u32(&header, 8);
+        let mut original = self.order.u32(&header, 12);
         if self.lengths != Lengths::CapturedFirst
             && (self.lengths == Lengths::OriginalFirst || captured > original)
         {

@@ -9,28 +9,27 @@ use crate::base::Endpoint;
 /// The Community ID of a TCP or UDP flow: `1:` and the base64 of a SHA-1. A plain hash of the addresses, so it
 /// hides nothing: over IPv4 it can be tried out.
 pub fn community_id(a: Endpoint, b: Endpoint, protocol: u8) -> String {
-    let (a, b) = if (octets(a.addr), a.port) <= (octets(b.addr), b.port) { (a, b) } else { (b, a) };
+    // the bytes of two addresses of one family are in the order of the addresses
+    let (a, b) = if a <= b { (a, b) } else { (b, a) };
     let mut hash = Sha1::new();
     hash.update(0u16.to_be_bytes());
-    hash.update(octets(a.addr));
-    hash.update(octets(b.addr));
+    for end in [a, b] {
+        match end.addr {
+            IpAddr::V4(addr) => hash.update(addr.octets()),
+            IpAddr::V6(addr) => hash.update(addr.octets()),
+        }
+    }
     hash.update([protocol, 0]);
     hash.update(a.port.to_be_bytes());
     hash.update(b.port.to_be_bytes());
-    format!("1:{}", base64(&hash.finalize()))
+    base64("1:", &hash.finalize())
 }
 
-fn octets(addr: IpAddr) -> Vec<u8> {
-    match addr {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
-    }
-}
-
-/// Base64 with padding (RFC 4648 §4).
-fn base64(bytes: &[u8]) -> String {
+/// Base64 with padding (RFC 4648 §4), behind a prefix.
+fn base64(prefix: &str, bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    let mut out = String::with_capacity(prefix.len() + bytes.len().div_ceil(3) * 4);
+    out.push_str(prefix);
     for chunk in bytes.chunks(3) {
         let word =
             u32::from_be_bytes([0, chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)]);

@@ -12,6 +12,7 @@ use super::foreign::{self, Contradiction, Foreign, Seen};
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
+use super::key::Key;
 use super::progress::Progress;
 use super::refusal::{Notice, Refusals};
 use super::reset::{Brief, MAX_RESETS, Reset};
@@ -100,6 +101,8 @@ pub struct Connection {
     pub server: Endpoint,
     /// How it is known which is which.
     pub roles: Roles,
+    /// Whether the client is the lower end of the connection's key.
+    pub(super) client_is_low: bool,
     /// What each end sent.
     pub halves: PerDirection<Half>,
     /// Its first packet.
@@ -168,6 +171,7 @@ impl Connection {
             client,
             server,
             roles,
+            client_is_low: Key::new(client, server).1,
             halves: PerDirection::default(),
             first_frame: s.frame,
             last_frame: s.frame,
@@ -196,14 +200,10 @@ impl Connection {
         }
     }
 
-    /// Whether these are its ends, in either order.
-    pub(super) fn is_between(&self, a: Endpoint, b: Endpoint) -> bool {
-        (self.client, self.server) == (a, b) || (self.client, self.server) == (b, a)
-    }
-
-    /// Which way a packet from `src` goes.
-    pub fn direction(&self, src: Endpoint) -> Direction {
-        if src == self.client { Direction::ToServer } else { Direction::ToClient }
+    /// Which way a packet from the lower end of the key goes, or from the other.
+    #[inline]
+    pub(super) fn direction(&self, from_low: bool) -> Direction {
+        if from_low == self.client_is_low { Direction::ToServer } else { Direction::ToClient }
     }
 
     /// The end that sends in `direction`.
@@ -245,13 +245,13 @@ impl Connection {
     pub(super) fn push(
         &mut self,
         s: &Segment,
-        src: Endpoint,
+        from_low: bool,
         tcp: &Tcp<'_>,
         now: Timestamp,
         room: &mut usize,
     ) {
         self.give_up_heads(now);
-        let direction = self.direction(src);
+        let direction = self.direction(from_low);
         self.last = self.last.max(s.at);
         self.last_frame = s.frame;
         if self.halves[direction].has_just_sent(s) {
@@ -266,14 +266,14 @@ impl Connection {
         let brief = if s.flags.has(Flags::RST) {
             self.push_reset(s, direction, tcp)
         } else {
-            self.push_segment(s, src, tcp, room)
+            self.push_segment(s, from_low, tcp, room)
         };
         self.previous = Some(brief);
     }
 
     /// Takes an ICMP error about one of its segments.
-    pub(super) fn quoted(&mut self, notice: Notice) {
-        let direction = self.direction(notice.quoted.src);
+    pub(super) fn quoted(&mut self, notice: Notice, from_low: bool) {
+        let direction = self.direction(from_low);
         let offset = self.halves[direction].offset(notice.quoted.seq);
         self.refusals.get_or_insert_default().push(notice, direction, offset);
     }
@@ -302,8 +302,8 @@ impl Connection {
         brief
     }
 
-    fn push_segment(&mut self, s: &Segment, src: Endpoint, tcp: &Tcp<'_>, room: &mut usize) -> Brief {
-        let direction = self.direction(src);
+    fn push_segment(&mut self, s: &Segment, from_low: bool, tcp: &Tcp<'_>, room: &mut usize) -> Brief {
+        let direction = self.direction(from_low);
         let (sender, receiver) = match direction {
             Direction::ToServer => (&mut self.halves.to_server, &mut self.halves.to_client),
             Direction::ToClient => (&mut self.halves.to_client, &mut self.halves.to_server),
@@ -325,7 +325,7 @@ impl Connection {
         if s.len > 0
             && let Some(start) = sender.offset(s.seq)
         {
-            let ip_header = if src.addr.is_ipv4() { 20 } else { 40 };
+            let ip_header = if self.client.addr.is_ipv4() { 20 } else { 40 };
             let (acked, window) = (sender.acked, receiver.window);
             sender.bulk.sent(s, &bulk::Sent { start, next, arrival, ip_header, acked, window }, room);
         }
@@ -353,7 +353,7 @@ impl Connection {
         if !tcp.payload.is_empty() && arrival != Arrival::Nothing {
             kind = self.read_payload(s, direction, tcp).unwrap_or(kind);
         }
-        let direction = self.direction(src); // roles may have been turned round
+        let direction = self.direction(from_low); // roles may have been turned round
         if direction == Direction::ToClient {
             self.note_foreign(s);
         }
@@ -450,6 +450,7 @@ impl Connection {
     /// Turns client and server round: a request came from what was taken for the server.
     fn flip(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
+        self.client_is_low = !self.client_is_low;
         swap(&mut self.halves);
         swap(&mut self.opening);
         swap(&mut self.stream_bases);

@@ -12,6 +12,8 @@ pub struct Key {
     high: u128,
     /// The ports of both.
     ports: u32,
+    /// Whether the addresses are of IPv6, where some are IPv4-mapped, too.
+    v6: bool,
 }
 
 /// What all IPv4-mapped addresses begin with (RFC 4291 §2.5.5.2).
@@ -19,13 +21,15 @@ const MAPPED: u128 = 0xffff_0000_0000;
 
 impl Key {
     /// The key of a packet, and whether its source is the lower endpoint.
+    #[inline]
     pub fn new(src: Endpoint, dst: Endpoint) -> (Self, bool) {
         let (s, d) = (number(src.addr), number(dst.addr));
         let ports = |a: u16, b: u16| u32::from(a) << 16 | u32::from(b);
-        if (s, src.port) <= (d, dst.port) {
-            (Self { low: s, high: d, ports: ports(src.port, dst.port) }, true)
+        let v6 = src.addr.is_ipv6();
+        if s < d || s == d && src.port <= dst.port {
+            (Self { low: s, high: d, ports: ports(src.port, dst.port), v6 }, true)
         } else {
-            (Self { low: d, high: s, ports: ports(dst.port, src.port) }, false)
+            (Self { low: d, high: s, ports: ports(dst.port, src.port), v6 }, false)
         }
     }
 }
@@ -41,6 +45,7 @@ impl Key {
 }
 
 impl Hash for Key {
+    #[inline]
     #[allow(clippy::cast_possible_truncation)] // the lower 32 bits are an IPv4 address
     fn hash<H: Hasher>(&self, state: &mut H) {
         if self.low >> 32 == MAPPED >> 32 && self.high >> 32 == MAPPED >> 32 {
@@ -54,6 +59,7 @@ impl Hash for Key {
 }
 
 /// An address as a number; IPv4 as IPv4-mapped IPv6.
+#[inline]
 fn number(addr: IpAddr) -> u128 {
     match addr {
         IpAddr::V4(a) => a.to_ipv6_mapped().to_bits(),

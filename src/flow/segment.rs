@@ -38,6 +38,7 @@ pub struct Segment {
 
 impl Segment {
     /// The facts of a decoded segment, and who sent it to whom.
+    #[inline]
     pub fn new(frame: u64, at: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> (Self, Endpoint, Endpoint) {
         let flags = tcp.flags();
         let control = flags.any(Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0));

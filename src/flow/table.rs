@@ -77,6 +77,7 @@ pub struct FlowTable {
 
 #[derive(Clone)]
 struct Slot {
+    key: Key,
     hash: u64,
     /// When it is over, or something of it can be given up, if nothing more comes; the sweep looks at nothing else.
     until: Timestamp,
@@ -86,14 +87,11 @@ struct Slot {
 }
 
 impl Slot {
-    fn is_of(&self, hash: u64, a: Endpoint, b: Endpoint) -> bool {
-        self.hash == hash && self.connection.as_ref().is_some_and(|c| c.is_between(a, b))
-    }
 
     /// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
-    fn over(&self, s: &Segment, src: Endpoint, now: Timestamp) -> Option<Ended> {
+    fn over(&self, s: &Segment, from_low: bool, now: Timestamp) -> Option<Ended> {
         let c = self.connection.as_deref()?;
-        if begins_new_stream(s, c.stream_bases[c.direction(src)]) {
+        if begins_new_stream(s, c.stream_bases[c.direction(from_low)]) {
             return Some(Ended::Reused);
         }
         if now <= self.until {
@@ -206,27 +204,26 @@ impl FlowTable {
         self.clock(s.at);
         let (key, from_low) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
-        let slots = &self.slots;
-        let found = self.index.find(hash, |i| slots[*i as usize].is_of(hash, src, dst)).copied();
-        let slot = match found {
-            Some(slot) => match self.slots[slot as usize].over(s, src, self.now) {
+        let slot = match self.find(&key, hash) {
+            Some(slot) => match self.slots[slot as usize].over(s, from_low, self.now) {
                 None => slot,
                 Some(why) => {
                     self.close(slot, why, ended);
-                    self.open(hash, from_low, s, src, dst, tunnelled, ended)
+                    self.open((key, hash), s, src, dst, tunnelled, ended)
                 }
             },
-            None => self.open(hash, from_low, s, src, dst, tunnelled, ended),
+            None => self.open((key, hash), s, src, dst, tunnelled, ended),
         };
         let Slot { until, since, connection, .. } = &mut self.slots[slot as usize];
         if let Some(c) = connection {
-            if forks_in_wireshark(c, s, src) {
+            let direction = c.direction(from_low);
+            if forks_in_wireshark(c, s, direction) {
                 // the reset stays with its connection; only its number is passed over, for the streams after it
                 self.streams.next(s.frame);
                 c.stream_bases = PerDirection::default();
             }
-            note_stream_bases(c, s, src);
-            c.push(s, src, tcp, self.now, &mut self.room);
+            note_stream_bases(&mut c.stream_bases, s, direction);
+            c.push(s, from_low, tcp, self.now, &mut self.room);
             *since = self.now;
             let end = end_of(c, self.now).0;
             *until = c.heads_until().map_or(end, |heads| heads.min(end));
@@ -239,12 +236,11 @@ impl FlowTable {
     /// a stream number, which a connection of theirs that is seen later shares.
     pub fn quoted(&mut self, notice: Notice) {
         let (src, dst) = (notice.quoted.src, notice.quoted.dst);
-        let (key, _) = Key::new(src, dst);
+        let (key, from_low) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
-        let slots = &self.slots;
-        if let Some(slot) = self.index.find(hash, |i| slots[*i as usize].is_of(hash, src, dst)).copied() {
+        if let Some(slot) = self.find(&key, hash) {
             if let Some(c) = &mut self.slots[slot as usize].connection {
-                c.quoted(notice);
+                c.quoted(notice, from_low);
             }
             return;
         }
@@ -253,6 +249,12 @@ impl FlowTable {
         }
         let stream = self.streams.next(notice.frame);
         self.ended.put(hash, Tombstone { stream, seen: false, low: None, high: None });
+    }
+
+    /// The slot of the connection that has this key.
+    #[inline]
+    fn find(&self, key: &Key, hash: u64) -> Option<u32> {
+        self.index.find(hash, |i| self.slots[*i as usize].key == *key).copied()
     }
 
     /// Ends all connections that are left, in the order in which they began.
@@ -279,11 +281,9 @@ impl FlowTable {
         self.ended.forgotten
     }
 
-    #[allow(clippy::too_many_arguments)] // one packet, in parts
     fn open(
         &mut self,
-        hash: u64,
-        from_low: bool,
+        (key, hash): (Key, u64),
         s: &Segment,
         src: Endpoint,
         dst: Endpoint,
@@ -293,12 +293,13 @@ impl FlowTable {
         if self.index.len() >= self.limits.connections {
             self.evict(ended);
         }
+        let from_low = Key::new(src, dst).1;
         let before = self.ended.take(hash).filter(|t| !begins_new_stream(s, t.base(from_low)));
         let stream = before.map_or_else(|| self.streams.next(s.frame), |t| t.stream);
         let mut connection = Connection::new(stream, s, src, dst, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
-        let slot = Slot { hash, until: Timestamp::from_ns(i64::MAX), since: self.now, connection };
+        let slot = Slot { key, hash, until: Timestamp::from_ns(i64::MAX), since: self.now, connection };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -319,9 +320,9 @@ impl FlowTable {
         if let Ok(entry) = self.index.find_entry(slot.hash, |i| *i == at) {
             entry.remove();
         }
-        let (key_low_is_client, hash) = (Key::new(connection.client, connection.server).1, slot.hash);
+        let hash = slot.hash;
         let bases = &connection.stream_bases;
-        let (low, high) = if key_low_is_client {
+        let (low, high) = if connection.client_is_low {
             (bases.to_server, bases.to_client)
         } else {
             (bases.to_client, bases.to_server)
@@ -400,17 +401,15 @@ fn begins_new_stream(s: &Segment, base: Option<SeqNum>) -> bool {
 
 /// Whether Wireshark takes a SYN with RST for the beginning of a new stream. A receiver takes it for a reset (RFC 9293
 /// §3.10.7.4 looks at RST before SYN), and so does this program: apart from its connection, a forged one would hide.
-fn forks_in_wireshark(c: &Connection, s: &Segment, src: Endpoint) -> bool {
+fn forks_in_wireshark(c: &Connection, s: &Segment, d: Direction) -> bool {
     s.flags.has(Flags::SYN.with(Flags::RST))
         && !s.flags.has(Flags::ACK)
-        && c.stream_bases[c.direction(src)].is_some_and(|b| b != s.seq)
+        && c.stream_bases[d].is_some_and(|b| b != s.seq)
 }
 
 /// Keeps the base sequence numbers as Wireshark does: the first number of a direction, or what the other side's
 /// first ACK says of it.
-fn note_stream_bases(c: &mut Connection, s: &Segment, src: Endpoint) {
-    let d = c.direction(src);
-    let bases: &mut PerDirection<Option<SeqNum>> = &mut c.stream_bases;
+fn note_stream_bases(bases: &mut PerDirection<Option<SeqNum>>, s: &Segment, d: Direction) {
     if bases[d].is_none() {
         bases[d] = Some(if s.flags.has(Flags::SYN) { s.seq } else { s.seq.plus(u32::MAX) });
     }

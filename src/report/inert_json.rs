@@ -12,8 +12,13 @@ use crate::base::text::acts;
 ///
 /// # Errors
 /// What writing gives.
-pub fn to_writer<W: Write + ?Sized>(out: &mut W, value: &impl Serialize) -> io::Result<()> {
+pub fn to_writer<W: Write + ?Sized>(out: &mut W, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     Ok(value.serialize(&mut Serializer::with_formatter(out, Inert))?)
+}
+
+/// Whether a byte is printable ASCII.
+pub(super) const fn is_plain(b: u8) -> bool {
+    matches!(b, b' '..=b'~')
 }
 
 /// The compact form of `serde_json`; it escapes ASCII's own controls, but DEL, before a fragment comes here.
@@ -21,7 +26,7 @@ struct Inert;
 
 impl Formatter for Inert {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        if fragment.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        if fragment.bytes().all(is_plain) {
             return out.write_all(fragment.as_bytes()); // nearly all are
         }
         let mut rest = fragment;

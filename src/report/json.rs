@@ -3,7 +3,9 @@
 //! Fields may be added; none changes its meaning without a new `schema`. What is unknown is null, never 0.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
@@ -12,6 +14,7 @@ use super::json_dns;
 use super::json_quic::{JsonQuic, json_quic};
 use super::names::{self, NameRow};
 use super::quality::{Note, ended, notes, vantage};
+use super::rows_json::{Json, by_serde, object};
 use super::{Capture, wireshark_filter};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint};
@@ -36,21 +39,57 @@ pub(super) struct Both<T> {
     to_client: T,
 }
 
+impl<T: Json> Json for Both<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"to_server\":");
+        self.to_server.put(out);
+        out.extend_from_slice(b",\"to_client\":");
+        self.to_client.put(out);
+        out.push(b'}');
+    }
+}
+
 impl<T> Both<T> {
     pub(super) fn new(f: impl Fn(Direction) -> T) -> Self {
         Self { to_server: f(Direction::ToServer), to_client: f(Direction::ToClient) }
     }
 }
 
-#[derive(Default, Serialize)]
-pub(super) struct Address {
-    addr: String,
-    port: u16,
+object! {
+    #[derive(Serialize)]
+    pub(super) struct Address {
+        addr: IpAddr,
+        port: u16,
+    }
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self { addr: Ipv4Addr::UNSPECIFIED.into(), port: 0 }
+    }
 }
 
 impl From<Endpoint> for Address {
     fn from(e: Endpoint) -> Self {
-        Self { addr: e.addr.to_string(), port: e.port }
+        Self { addr: e.addr, port: e.port }
+    }
+}
+
+/// The place of a connection among those of all captures, from 1.
+#[derive(Default)]
+pub(super) struct ConnectionId(usize);
+
+impl Json for ConnectionId {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\"c");
+        self.0.put(out);
+        out.push(b'"');
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
     }
 }
 
@@ -76,64 +115,67 @@ struct JsonCapture<'a> {
     time_went_back: u64,
 }
 
-/// A connection of either transport; what makes no sense for one is null.
-#[derive(Default, Serialize)]
-pub(super) struct JsonConnection<'a> {
-    pub(super) id: String,
-    pub(super) capture: usize,
-    pub(super) transport: &'static str,
-    pub(super) client: Address,
-    pub(super) server: Address,
-    pub(super) roles: &'static str,
-    pub(super) tcp_stream: Option<u64>,
-    pub(super) first_frame: u64,
-    pub(super) community_id: String,
-    pub(super) sni: Option<&'a str>,
-    pub(super) ech: bool,
-    pub(super) http_host: Option<&'a str>,
-    pub(super) alpn: Option<&'a str>,
-    pub(super) tls_version: Option<u16>,
-    pub(super) ja3: Option<&'a str>,
-    pub(super) ja4: Option<&'a str>,
-    pub(super) hello_frame: Option<u64>,
-    pub(super) server_hello: bool,
-    pub(super) certificate_flight: bool,
-    pub(super) alerts: Both<Option<String>>,
-    pub(super) close_notify: Both<bool>,
-    pub(super) start_ns: i64,
-    pub(super) duration_ns: i64,
-    pub(super) packets: Both<u64>,
-    pub(super) bytes: Both<u64>,
-    pub(super) retransmitted: Option<Both<u64>>,
-    pub(super) out_of_order: Option<Both<u64>>,
-    pub(super) spurious: Option<Both<u64>>,
-    pub(super) duplicate_acks: Option<Both<u64>>,
-    pub(super) zero_window: Option<Both<u64>>,
-    pub(super) keep_alive: Option<Both<u64>>,
-    pub(super) missed_bytes: Option<Both<u64>>,
-    pub(super) max_in_flight: Option<Both<u64>>,
-    pub(super) resets: Option<Both<u32>>,
-    pub(super) conflicts: Option<Both<u32>>,
-    pub(super) mss: Option<Both<Option<u16>>>,
-    pub(super) ttl: Both<Option<u8>>,
-    pub(super) rtt_min_ns: Option<i64>,
-    pub(super) rtt_ns: Option<Both<Option<i64>>>,
-    pub(super) goodput_bps: Option<Both<Option<f64>>>,
-    pub(super) history: Option<&'a str>,
-    pub(super) conn_state: Option<&'static str>,
-    pub(super) stage: Option<&'static str>,
-    pub(super) signature: Option<Signature>,
-    pub(super) tunnelled: bool,
-    pub(super) quic: Option<JsonQuic>,
-    pub(super) verdict: &'static str,
-    pub(super) why: Option<&'a str>,
-    pub(super) findings: Vec<String>,
+object! {
+    /// A connection of either transport; what makes no sense for one is null.
+    #[derive(Default)]
+    pub(super) struct JsonConnection<'a> {
+        pub(super) id: ConnectionId,
+        pub(super) capture: usize,
+        pub(super) transport: &'static str,
+        pub(super) client: Address,
+        pub(super) server: Address,
+        pub(super) roles: &'static str,
+        pub(super) tcp_stream: Option<u64>,
+        pub(super) first_frame: u64,
+        pub(super) community_id: String,
+        pub(super) sni: Option<&'a str>,
+        pub(super) ech: bool,
+        pub(super) http_host: Option<&'a str>,
+        pub(super) alpn: Option<&'a str>,
+        pub(super) tls_version: Option<u16>,
+        pub(super) ja3: Option<&'a str>,
+        pub(super) ja4: Option<&'a str>,
+        pub(super) hello_frame: Option<u64>,
+        pub(super) server_hello: bool,
+        pub(super) certificate_flight: bool,
+        pub(super) alerts: Both<Option<String>>,
+        pub(super) close_notify: Both<bool>,
+        pub(super) start_ns: i64,
+        pub(super) duration_ns: i64,
+        pub(super) packets: Both<u64>,
+        pub(super) bytes: Both<u64>,
+        pub(super) retransmitted: Option<Both<u64>>,
+        pub(super) out_of_order: Option<Both<u64>>,
+        pub(super) spurious: Option<Both<u64>>,
+        pub(super) duplicate_acks: Option<Both<u64>>,
+        pub(super) zero_window: Option<Both<u64>>,
+        pub(super) keep_alive: Option<Both<u64>>,
+        pub(super) missed_bytes: Option<Both<u64>>,
+        pub(super) max_in_flight: Option<Both<u64>>,
+        pub(super) resets: Option<Both<u32>>,
+        pub(super) conflicts: Option<Both<u32>>,
+        pub(super) mss: Option<Both<Option<u16>>>,
+        pub(super) ttl: Both<Option<u8>>,
+        pub(super) rtt_min_ns: Option<i64>,
+        pub(super) rtt_ns: Option<Both<Option<i64>>>,
+        pub(super) goodput_bps: Option<Both<Option<f64>>>,
+        pub(super) history: Option<&'a str>,
+        pub(super) conn_state: Option<&'static str>,
+        pub(super) stage: Option<&'static str>,
+        pub(super) signature: Option<Signature>,
+        pub(super) tunnelled: bool,
+        pub(super) quic: Option<JsonQuic>,
+        pub(super) verdict: &'static str,
+        pub(super) why: Option<&'a str>,
+        pub(super) findings: Vec<String>,
+    }
 }
 
-#[derive(Serialize)]
-pub(super) struct Signature {
-    stage: &'static str,
-    name: &'static str,
+object! {
+    pub(super) struct Signature {
+        stage: &'static str,
+        name: &'static str,
+    }
 }
 
 #[derive(Serialize)]
@@ -232,8 +274,8 @@ impl Ids {
         }
     }
 
-    fn connection(&self, capture: usize, n: usize) -> String {
-        format!("c{}", self.connections_before[capture] + n + 1)
+    fn connection(&self, capture: usize, n: usize) -> ConnectionId {
+        ConnectionId(self.connections_before[capture] + n + 1)
     }
 
     fn finding(&self, capture: usize, n: usize) -> String {
@@ -251,7 +293,8 @@ pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
     inert_json::to_writer(out, &tool())?;
     list(out, "captures", captures.iter().map(json_capture))?;
-    list(out, "connections", captures.iter().enumerate().flat_map(|(n, c)| all_connections(&ids, n, c)))?;
+    let connections = captures.iter().enumerate().flat_map(|(n, c)| all_connections(&ids, n, c));
+    list_by(out, "connections", connections, |connection, row| connection.put(row))?;
     list(out, "findings", captures.iter().enumerate().flat_map(|(n, c)| findings(&ids, n, c)))?;
     list(out, "dns", captures.iter().enumerate().flat_map(|(n, c)| json_dns::rows(n, c)))?;
     let rows = names::rows(captures);
@@ -267,8 +310,13 @@ pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()>
     let ids = Ids::new(captures);
     for (n, c) in captures.iter().enumerate() {
         line(out, "capture", &json_capture(c))?;
+        let mut row = Vec::new();
         for connection in all_connections(&ids, n, c) {
-            line(out, "connection", &connection)?;
+            row.clear();
+            connection.put(&mut row);
+            write!(out, "{{\"schema\":\"{SCHEMA}\",\"type\":\"connection\",")?;
+            out.write_all(&row[1..])?; // its brace is open already
+            out.write_all(b"\n")?;
         }
         for transaction in json_dns::rows(n, c) {
             line(out, "dns", &transaction)?;
@@ -323,12 +371,21 @@ fn json_info(c: &Capture) -> JsonInfo<'_> {
 }
 
 fn list<T: Serialize>(out: &mut dyn Write, key: &str, items: impl Iterator<Item = T>) -> io::Result<()> {
+    list_by(out, key, items, |item, row| by_serde(item, row))
+}
+
+fn list_by<T>(
+    out: &mut dyn Write,
+    key: &str,
+    items: impl Iterator<Item = T>,
+    put: impl Fn(&T, &mut Vec<u8>),
+) -> io::Result<()> {
     write!(out, ",\n\"{key}\":[")?;
-    let mut row = Vec::new(); // a row in one piece: it is written in hundreds
+    let mut row = Vec::new(); // a row in one piece: it is made of hundreds
     for (n, item) in items.enumerate() {
         row.clear();
         row.extend_from_slice(if n == 0 { b"\n" } else { b",\n" });
-        inert_json::to_writer(&mut row, &item)?;
+        put(&item, &mut row);
         out.write_all(&row)?;
     }
     out.write_all(b"]")
@@ -431,7 +488,7 @@ fn connections<'a>(
 }
 
 fn json_connection<'a>(
-    id: String,
+    id: ConnectionId,
     capture: usize,
     s: &'a Summary,
     verdict: &'static str,
@@ -527,7 +584,7 @@ pub(super) fn json_finding<'a>(
         mechanism: f.mechanism.name(),
         family: f.family.as_deref(),
         looks_like: f.looks_like.as_deref(),
-        connections: f.connections.iter().map(|i| ids.connection(n, *i)).collect(),
+        connections: f.connections.iter().map(|i| ids.connection(n, *i).to_string()).collect(),
         sni: of_tcp.unwrap_or_else(|| c.analysis.name_of(f)),
         trigger: f.trigger.map(Trigger::name),
         keyed_on: f.keyed_on.map(KeyedOn::name),

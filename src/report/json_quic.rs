@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::json::{Both, JsonConnection};
+use super::json::{Both, ConnectionId, JsonConnection};
+use super::rows_json::{Json, by_serde};
 use crate::base::{Span, Timestamp};
 use crate::detect::Verdict;
 use crate::measure::QuicSummary;
@@ -36,6 +37,12 @@ pub(super) struct JsonQuic {
     untried_initials: u32,
 }
 
+impl Json for JsonQuic {
+    fn put(&self, out: &mut Vec<u8>) {
+        by_serde(self, out); // most rows have none
+    }
+}
+
 #[derive(Serialize)]
 struct JsonClose {
     direction: &'static str,
@@ -44,7 +51,7 @@ struct JsonClose {
 }
 
 pub(super) fn json_quic<'a>(
-    id: String,
+    id: ConnectionId,
     capture: usize,
     q: &'a QuicSummary,
     (verdict, why): &'a (Verdict, Option<String>),

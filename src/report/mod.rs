@@ -8,6 +8,7 @@ mod json_quic;
 pub mod names;
 pub mod ooni;
 pub mod quality;
+mod rows_json;
 pub mod says;
 pub mod style;
 pub mod text;

@@ -7,7 +7,7 @@ use super::ip::{Ip, protocol};
 use super::link;
 use super::next::{Header, Next};
 use super::{Quoted, Stop, tcp::Tcp, udp::Udp};
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 
 /// The most headers that are walked in one frame: Ethernet, two VLANs, four labels and two tunnels are eleven.
 pub const MAX_LAYERS: usize = 20;
@@ -42,6 +42,25 @@ pub enum Payload<'a> {
 
 /// Decodes a frame.
 pub fn frame<'a>(frame: &Frame<'a>) -> Packet<'a> {
+    straight(frame).unwrap_or_else(|| walk(frame))
+}
+
+/// The way of nearly all frames: TCP in IP in Ethernet, whole and with nothing between. `None` is for [`walk`] to read.
+#[inline]
+fn straight<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+    let (header, rest) = frame.data.split_first_chunk::<14>()?;
+    if frame.link_type != LinkType::ETHERNET || !matches!(header[12..], [0x08, 0x00] | [0x86, 0xdd]) {
+        return None;
+    }
+    let (ip, payload) = Ip::parse(rest, frame.wire_len.saturating_sub(14)).ok()?;
+    if ip.protocol != protocol::TCP || ip.fragment.is_some() {
+        return None;
+    }
+    let tcp = Tcp::parse(payload, ip.payload_len).ok()?;
+    Some(Packet { ip: Some(ip), payload: Payload::Tcp(tcp), tunnelled: false })
+}
+
+fn walk<'a>(frame: &Frame<'a>) -> Packet<'a> {
     let mut walk =
         Walk { bytes: frame.data, wire_len: frame.wire_len, layers: 0, ip: None, tunnelled: false };
     let payload = match walk.link(link::outermost(frame.link_type, frame.data)) {
@@ -244,7 +263,6 @@ fn gtp_u(b: &[u8]) -> Option<(usize, Next)> {
 mod tests {
     use super::*;
     use crate::base::Timestamp;
-    use crate::capture::LinkType;
     use proptest::prelude::*;
 
     fn on(link_type: LinkType, data: &[u8]) -> Frame<'_> {
@@ -350,6 +368,28 @@ mod tests {
     }
 
     proptest! {
+        /// The straight way reads what the general one reads, or leaves it to that.
+        #[test]
+        fn straight_is_as_by_the_walk(
+            mut data in prop::collection::vec(any::<u8>(), 0..120), v6: bool, whole: bool, tcp: bool, wire_len in 0u32..200
+        ) {
+            if data.len() > 34 {
+                let (ethertype, version) = if v6 { ([0x86, 0xdd], 0x60) } else { ([0x08, 0x00], 0x45) };
+                data[12..14].copy_from_slice(&ethertype);
+                data[14] = version;
+                if whole && !v6 {
+                    data[20..22].fill(0);
+                }
+                if tcp {
+                    data[if v6 { 20 } else { 23 }] = protocol::TCP;
+                }
+            }
+            let f = Frame { wire_len, ..on(LinkType::ETHERNET, &data) };
+            if let Some(read) = straight(&f) {
+                prop_assert_eq!(read, walk(&f));
+            }
+        }
+
         #[test]
         fn any_bytes_of_any_link_type_never_panic(data: Vec<u8>, link in 0u16..300) {
             let _ = frame(&on(LinkType(link), &data));

@@ -67,6 +67,7 @@ impl Ip {
     ///
     /// # Errors
     /// [`Stop::IpCut`] or [`Stop::IpMalformed`].
+    #[inline]
     pub fn parse(bytes: &[u8], wire_len: u32) -> Result<(Self, &[u8]), Stop> {
         match bytes.first().map(|b| b >> 4) {
             None => Err(Stop::IpCut),
@@ -77,6 +78,7 @@ impl Ip {
     }
 }
 
+#[inline]
 fn parse_v4(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
     let Some((h, _)) = bytes.split_first_chunk::<20>() else { return Err(Stop::IpCut) };
     let header_len = usize::from(h[0] & 0x0f) * 4;

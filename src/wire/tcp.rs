@@ -85,6 +85,8 @@ impl fmt::Display for Flags {
 /// A TCP segment: at least the fixed 20 header bytes, and of options and payload what was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tcp<'a> {
+    /// The first twenty bytes of the header.
+    fixed: &'a [u8; MIN_HEADER],
     /// The captured part of the header: `MIN_HEADER <= header.len() <= 4 * data_offset`.
     header: &'a [u8],
     /// The captured part of the payload.
@@ -99,11 +101,10 @@ impl<'a> Tcp<'a> {
     /// # Errors
     /// [`super::Stop::TcpCut`] where fewer than 20 bytes were captured, [`super::Stop::TcpMalformed`] where the
     /// data offset is under five words or reaches past `wire_len`.
+    #[inline]
     pub fn parse(bytes: &'a [u8], wire_len: u32) -> Result<Self, super::Stop> {
-        if bytes.len() < MIN_HEADER {
-            return Err(super::Stop::TcpCut);
-        }
-        let header_len = usize::from(bytes[12] >> 4) * 4;
+        let fixed = bytes.first_chunk().ok_or(super::Stop::TcpCut)?;
+        let header_len = usize::from(fixed[12] >> 4) * 4;
         let Some(payload_len) = wire_len.checked_sub(u32::try_from(header_len).unwrap_or(u32::MAX)) else {
             return Err(super::Stop::TcpMalformed);
         };
@@ -112,50 +113,59 @@ impl<'a> Tcp<'a> {
         }
         let (header, payload) = bytes.split_at(header_len.min(bytes.len()));
         let on_wire = usize::try_from(payload_len).unwrap_or(usize::MAX);
-        Ok(Self { header, payload: &payload[..payload.len().min(on_wire)], payload_len })
+        Ok(Self { fixed, header, payload: &payload[..payload.len().min(on_wire)], payload_len })
     }
 
+    #[inline]
     fn u16_at(&self, at: usize) -> u16 {
-        u16::from_be_bytes([self.header[at], self.header[at + 1]]) // at < MIN_HEADER - 1
+        u16::from_be_bytes([self.fixed[at], self.fixed[at + 1]]) // at < MIN_HEADER - 1
     }
 
+    #[inline]
     fn u32_at(&self, at: usize) -> u32 {
-        u32::from_be_bytes([self.header[at], self.header[at + 1], self.header[at + 2], self.header[at + 3]]) // at < MIN_HEADER - 3
+        u32::from_be_bytes([self.fixed[at], self.fixed[at + 1], self.fixed[at + 2], self.fixed[at + 3]]) // at < MIN_HEADER - 3
     }
 
     /// Source port.
+    #[inline]
     pub fn src_port(&self) -> u16 {
         self.u16_at(0)
     }
 
     /// Destination port.
+    #[inline]
     pub fn dst_port(&self) -> u16 {
         self.u16_at(2)
     }
 
     /// Sequence number.
+    #[inline]
     pub fn seq(&self) -> SeqNum {
         SeqNum(self.u32_at(4))
     }
 
     /// Acknowledgment number, whether or not ACK is set.
+    #[inline]
     pub fn ack(&self) -> SeqNum {
         SeqNum(self.u32_at(8))
     }
 
     /// All twelve flag and reserved bits.
+    #[inline]
     pub fn flags(&self) -> Flags {
         Flags(self.u16_at(12) & 0x0fff)
     }
 
     /// Window field, unscaled.
+    #[inline]
     pub fn window(&self) -> u16 {
         self.u16_at(14)
     }
 
     /// Header length in bytes, as the data offset states it.
+    #[inline]
     pub fn header_len(&self) -> u8 {
-        (self.header[12] >> 4) * 4
+        (self.fixed[12] >> 4) * 4
     }
 
     /// The captured header bytes.
@@ -181,6 +191,7 @@ impl<'a> Tcp<'a> {
     }
 
     /// `TSval` and `TSecr`, where it has timestamps.
+    #[inline]
     pub fn timestamps(&self) -> Option<(u32, u32)> {
         let options = &self.header[MIN_HEADER..];
         if let [1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3, ..] = *options {

@@ -5,8 +5,6 @@
 //! (<https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md>). Both leave GREASE values out. Neither
 //! names a program: stacks share fingerprints, and a client may imitate another's.
 
-use std::fmt::Write as _;
-
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
@@ -37,14 +35,15 @@ pub fn ja3(hello: &ClientHello) -> Option<Ja3> {
         return None;
     }
     let mut text = String::with_capacity(256);
-    let _ = write!(text, "{}", hello.legacy_version); // writing to a string does not fail
+    push_decimal(&mut text, hello.legacy_version);
     for list in [&hello.cipher_suites, &hello.extensions, &hello.supported_groups] {
         text.push(',');
-        join(&mut text, '-', without_grease(list), |out, c| write!(out, "{c}"));
+        join(&mut text, '-', without_grease(list), push_decimal);
     }
     text.push(',');
-    join(&mut text, '-', hello.ec_point_formats.iter().copied(), |out, c| write!(out, "{c}"));
-    let md5 = hex(&Md5::digest(text.as_bytes()));
+    join(&mut text, '-', hello.ec_point_formats.iter().map(|f| u16::from(*f)), push_decimal);
+    let mut md5 = String::with_capacity(32);
+    push_hex(&mut md5, &Md5::digest(text.as_bytes()));
     Some(Ja3 { text, md5 })
 }
 
@@ -74,12 +73,14 @@ pub fn ja4(hello: &ClientHello, transport: Transport) -> Option<String> {
     });
     out.push(if extensions.contains(&code::SERVER_NAME) { 'd' } else { 'i' });
     // Counts stop at 99, to keep the form.
-    let _ = write!(out, "{:02}{:02}", ciphers.len().min(99), extensions.len().min(99));
+    for count in [ciphers.len().min(99), extensions.len().min(99)] {
+        out.extend([count / 10, count % 10].map(|d| DIGITS[d]));
+    }
     out.extend(first_and_last(hello.alpn.first().map_or(&[], |p| p)));
 
     ciphers.sort_unstable();
     let mut text = String::with_capacity(256);
-    join(&mut text, ',', ciphers.into_iter(), |out, c| write!(out, "{c:04x}"));
+    join(&mut text, ',', ciphers.into_iter(), push_hex4);
     out.push('_');
     push_hash(&mut out, &text);
 
@@ -87,11 +88,11 @@ pub fn ja4(hello: &ClientHello, transport: Transport) -> Option<String> {
     extensions.retain(|&e| e != code::SERVER_NAME && e != code::ALPN);
     extensions.sort_unstable();
     text.clear();
-    join(&mut text, ',', extensions.into_iter(), |out, e| write!(out, "{e:04x}"));
+    join(&mut text, ',', extensions.into_iter(), push_hex4);
     let mut algorithms = without_grease(&hello.signature_algorithms).peekable();
     if !text.is_empty() && algorithms.peek().is_some() {
         text.push('_');
-        join(&mut text, ',', algorithms, |out, a| write!(out, "{a:04x}"));
+        join(&mut text, ',', algorithms, push_hex4);
     }
     out.push('_');
     push_hash(&mut out, &text);
@@ -105,7 +106,7 @@ fn first_and_last(protocol: &[u8]) -> [char; 2] {
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         [char::from(first), char::from(last)]
     } else {
-        [hex_digit(first >> 4), hex_digit(last & 0x0f)]
+        [hex_digits(first)[0], hex_digits(last)[1]]
     }
 }
 
@@ -114,7 +115,7 @@ fn push_hash(out: &mut String, text: &str) {
     if text.is_empty() {
         out.push_str("000000000000");
     } else {
-        out.push_str(&hex(&Sha256::digest(text.as_bytes())[..6]));
+        push_hex(out, &Sha256::digest(text.as_bytes())[..6]);
     }
 }
 
@@ -122,26 +123,40 @@ fn without_grease(list: &[u16]) -> impl Iterator<Item = u16> {
     list.iter().copied().filter(|&c| !code::is_grease(c))
 }
 
-fn join<T>(
+fn join(
     out: &mut String,
     separator: char,
-    items: impl Iterator<Item = T>,
-    show: impl Fn(&mut String, T) -> std::fmt::Result,
+    items: impl Iterator<Item = u16>,
+    push: impl Fn(&mut String, u16),
 ) {
     for (n, item) in items.enumerate() {
         if n > 0 {
             out.push(separator);
         }
-        let _ = show(out, item); // writing to a string does not fail
+        push(out, item);
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|b| [hex_digit(b >> 4), hex_digit(b & 0x0f)]).collect()
+fn push_decimal(out: &mut String, n: u16) {
+    out.push_str(itoa::Buffer::new().format(n));
 }
 
-fn hex_digit(n: u8) -> char {
-    char::from_digit(u32::from(n), 16).unwrap_or('0') // a nibble is below 16
+fn push_hex4(out: &mut String, n: u16) {
+    push_hex(out, &n.to_be_bytes());
+}
+
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    for b in bytes {
+        let [high, low] = hex_digits(*b);
+        out.push(high);
+        out.push(low);
+    }
+}
+
+const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+
+fn hex_digits(byte: u8) -> [char; 2] {
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0f)]]
 }
 
 #[cfg(test)]
