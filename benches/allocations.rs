@@ -14,5 +14,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path: PathBuf = std::env::args_os().nth(1).ok_or("which capture?")?.into();
     let analysis = analyze(&mut open_path(&path)?, Settings::default(), &mut |_| {});
     let path = path.display().to_string();
-    Ok(json::write_json(&[Capture { path, sha256: None, analysis }], &mut std::io::sink())?)
+    Ok(json::write_json(&[Capture { path, sha256: None, analysis }], 1, &mut std::io::sink())?)
 }

@@ -319,7 +319,9 @@ fn transfers(path: &Path) -> Vec<(Connection, Direction, Series)> {
     while let Some(frame) = source.next_frame() {
         let packet = decode::frame(&frame);
         if let (Payload::Tcp(tcp), Some(ip)) = (packet.payload, &packet.ip) {
-            let (s, src, dst) = flow::Segment::new(frame.number, frame.at, ip, &tcp);
+            let s = flow::Segment::new(frame.number, frame.at, ip, &tcp);
+            let src = Endpoint { addr: ip.src, port: tcp.src_port() };
+            let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
             table.push(&s, src, dst, &tcp, packet.tunnelled, &mut take);
         }
     }

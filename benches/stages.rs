@@ -17,6 +17,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use pinchpoint::analysis::{Analyzer, Settings, analyze};
+use pinchpoint::base::Endpoint;
 use pinchpoint::capture::{FileSource, Source, open_path};
 use pinchpoint::flow::Segment;
 use pinchpoint::flow::table::{FlowTable, Limits};
@@ -100,7 +101,9 @@ const STAGES: [Stage; 5] = [
         while let Some(frame) = source.next_frame() {
             let packet = decode::frame(&frame);
             if let (Payload::Tcp(tcp), Some(ip)) = (packet.payload, &packet.ip) {
-                let (s, src, dst) = Segment::new(frame.number, frame.at, ip, &tcp);
+                let s = Segment::new(frame.number, frame.at, ip, &tcp);
+                let src = Endpoint { addr: ip.src, port: tcp.src_port() };
+                let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
                 table.push(&s, src, dst, &tcp, packet.tunnelled, &mut |c| drop(black_box(c)));
             }
             frames += 1;
@@ -113,7 +116,7 @@ const STAGES: [Stage; 5] = [
         let analysis = analyze(&mut source, settings(), &mut |_| {});
         let frames = analysis.counts.frames;
         let capture = Capture { path: "bench".to_owned(), sha256: None, analysis };
-        json::write_json(&[capture], &mut io::sink()).unwrap();
+        json::write_json(&[capture], 1, &mut io::sink()).unwrap();
         frames
     }),
 ];
@@ -197,7 +200,7 @@ fn memory(path: &Path) {
     let analysis = analyzer.finish(source.files().into_iter().cloned().collect());
     let connections = analysis.connections.len();
     let capture = Capture { path: "bench".to_owned(), sha256: None, analysis };
-    json::write_json(&[capture], &mut io::sink()).unwrap();
+    json::write_json(&[capture], 1, &mut io::sink()).unwrap();
     if let (Some(before), Some(held), Some(grown), Some(peak)) = (before, held, grown, status_mb("VmHWM:")) {
         println!(
             "memory: {before:.1} MB before; all frames in: {held:.1} MB, at most {grown:.1}, {connections} connections, {:.0} bytes \

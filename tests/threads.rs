@@ -17,7 +17,7 @@ fn answer(bytes: &'static [u8], threads: usize, connections: usize) -> String {
     let analysis = analyze_file(&open, u64::MAX, settings, &mut |_| {}).unwrap();
     let capture = Capture { path: "capture".to_owned(), sha256: None, analysis };
     let mut out = Vec::new();
-    json::write_json(&[capture], &mut out).unwrap();
+    json::write_json(&[capture], threads, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

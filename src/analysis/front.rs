@@ -1,7 +1,7 @@
 //! The part of an analysis that sees packets: it counts and decodes them, and hands on the connections that are over.
 
 use crate::base::{Endpoint, Timestamp};
-use crate::capture::{Frame, Source};
+use crate::capture::{Frame, LinkType, Source};
 use crate::flow::Segment;
 use crate::flow::connection::Connection;
 use crate::flow::defrag::Defragmenter;
@@ -29,6 +29,8 @@ pub(super) struct Front {
     pub(super) datagrams: Datagrams,
     pub(super) counts: Counts,
     previous: Option<Timestamp>,
+    /// That of the frame before: most have the same.
+    link_type: Option<LinkType>,
     /// Which of the connections it takes, where several share them.
     share: Option<Share>,
 }
@@ -54,6 +56,7 @@ impl Front {
             datagrams: Datagrams::new(limits.connections),
             counts: Counts::default(),
             previous: None,
+            link_type: None,
             share: None,
         }
     }
@@ -120,7 +123,7 @@ impl Front {
                 if !(takes || noted) {
                     return;
                 }
-                let (segment, ..) = Segment::new(frame.number, frame.at, ip, &tcp);
+                let segment = Segment::new(frame.number, frame.at, ip, &tcp);
                 if noted {
                     self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
                 }
@@ -159,18 +162,24 @@ impl Front {
         c.captured_bytes += frame.data.len() as u64;
         c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
         c.dropped_between = c.dropped_between.saturating_add(frame.dropped_before); // a file may claim anything
-        if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
-            c.link_types.push(frame.link_type);
+        if self.link_type != Some(frame.link_type) {
+            self.link_type = Some(frame.link_type);
+            if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
+                c.link_types.push(frame.link_type);
+            }
         }
-        if let Some(previous) = self.previous {
-            let step = frame.at.since(previous).ns();
-            c.time_went_back += u64::from(step < 0);
-            c.longest_gap_ns = c.longest_gap_ns.max(step);
+        let (Some(previous), Some(last)) = (self.previous.replace(frame.at), c.last) else {
+            (c.first, c.last, c.earliest) = (Some(frame.at), Some(frame.at), Some(frame.at));
+            return;
+        };
+        let step = frame.at.since(previous).ns();
+        c.longest_gap_ns = c.longest_gap_ns.max(step);
+        if step < 0 {
+            c.time_went_back += 1;
+            c.earliest = c.earliest.min(Some(frame.at));
+        } else if frame.at > last {
+            c.last = Some(frame.at);
         }
-        self.previous = Some(frame.at);
-        c.first = c.first.or(Some(frame.at));
-        c.last = Some(c.last.map_or(frame.at, |l| l.max(frame.at)));
-        c.earliest = Some(c.earliest.map_or(frame.at, |e| e.min(frame.at)));
     }
 
     /// Ends all connections that are left.

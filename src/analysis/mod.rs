@@ -129,12 +129,12 @@ struct Collected {
 }
 
 impl Collected {
-    fn take(&mut self, c: &Connection, seen_until: Timestamp) {
-        self.servers.learn(c);
+    fn take(&mut self, c: Box<Connection>, seen_until: Timestamp) {
+        self.servers.learn(&c);
         let unkept = |d: Direction| c.halves[d].bulk.not_kept;
         self.packets_not_kept += unkept(Direction::ToServer) + unkept(Direction::ToClient);
-        self.transfers.take(c, self.summaries.len());
-        self.cases.extend(Case::new(c, self.summaries.len()));
+        self.transfers.take(&c, self.summaries.len());
+        self.cases.extend(Case::new(&c, self.summaries.len()));
         self.summaries.push(Box::new(Summary::new(c, seen_until)));
     }
 
@@ -183,7 +183,7 @@ impl Analyzer {
     /// Takes one frame.
     pub fn push(&mut self, frame: &Frame<'_>) {
         let collected = &mut self.collected;
-        self.front.push(frame, &mut |(c, now)| collected.take(&c, now));
+        self.front.push(frame, &mut |(c, now)| collected.take(c, now));
     }
 
     /// The same without caps on the rate, whose fits take nearly all the time of a look.
@@ -214,7 +214,7 @@ impl Analyzer {
     /// Ends the analysis: judges what is left, with the whole capture known.
     pub fn finish(mut self, files: Vec<Facts>) -> Analysis {
         let collected = &mut self.collected;
-        self.front.end(&mut |(c, now)| collected.take(&c, now));
+        self.front.end(&mut |(c, now)| collected.take(c, now));
         self.judge(files)
     }
 
@@ -420,7 +420,7 @@ impl Analysis {
 pub fn analyze(source: &mut dyn Source, settings: Settings, progress: &mut dyn FnMut(u64)) -> Analysis {
     let mut collected = Collected { transfers: Transfers::new(settings.threads), ..Collected::default() };
     let mut front = Front::new(settings.limits);
-    front.read(source, progress, &mut |(c, now)| collected.take(&c, now));
+    front.read(source, progress, &mut |(c, now)| collected.take(c, now));
     let files = source.files().into_iter().cloned().collect();
     Analyzer { front, collected, names: settings.names }.judge(files)
 }

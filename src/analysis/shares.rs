@@ -47,11 +47,11 @@ pub fn analyze_file(
     let limits = settings.limits;
     let part = |nth, source: &mut FileSource, progress: &mut dyn FnMut(u64)| {
         let mut front = Front::of_share(limits, Share { nth, of });
-        let mut collected = Collected::default();
-        front.read(source, progress, &mut |(c, now)| collected.take(&c, now));
+        let mut collected = Collected { transfers: Transfers::of_share(), ..Collected::default() };
+        front.read(source, progress, &mut |(c, now)| collected.take(c, now));
         Part { front, collected, files: vec![source.facts().clone()] }
     };
-    let parts = thread::scope(|scope| {
+    let mut parts = thread::scope(|scope| {
         let others: Vec<_> =
             (1..of).map(|nth| scope.spawn(move || Ok(part(nth, &mut open()?, &mut |_| {})))).collect();
         let mut parts = vec![part(0, &mut source, progress)];
@@ -60,6 +60,9 @@ pub fn analyze_file(
         }
         Ok(parts)
     })?;
+    // one thread's share may have most of what takes long
+    let mut transfers: Vec<_> = parts.iter_mut().map(|p| &mut p.collected.transfers).collect();
+    Transfers::measure_all(&mut transfers, settings.threads);
     if as_by_one(&parts, &settings) {
         Ok(join(parts, settings))
     } else {

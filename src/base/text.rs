@@ -88,6 +88,9 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Bytes from the capture as text: valid UTF-8 kept, anything else shown as `\xNN`.
 pub fn lossless(bytes: &[u8]) -> String {
     use fmt::Write as _;
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());

@@ -14,6 +14,7 @@ use crate::report::{Capture, json, ooni};
 
 pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
     let settings = args.compared.settings();
+    let threads = settings.threads;
     let sha256 = args.sha256 || args.out.is_some();
     let reading = Reading { files: &args.files, merge: args.merge, sha256, quiet: args.quiet, settings };
     let done = reading.run(err);
@@ -21,8 +22,8 @@ pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Re
         out::write(dir, &done, args, err)?;
     }
     match args.format {
-        Answer::Json => json::write_json(&done.captures, to)?,
-        Answer::Ndjson => json::write_ndjson(&done.captures, to)?,
+        Answer::Json => json::write_json(&done.captures, threads, to)?,
+        Answer::Ndjson => json::write_ndjson(&done.captures, threads, to)?,
         Answer::Ooni => ooni::write(&done.captures, args.show_addresses, to)?,
         Answer::Text => {
             let options =

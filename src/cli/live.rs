@@ -301,7 +301,7 @@ fn print(
 ) -> Result<Exit, Error> {
     let captures = [capture];
     if format == LiveFormat::Ndjson {
-        json::write_ndjson(&captures, out)?;
+        json::write_ndjson(&captures, 1, out)?;
     } else {
         let options =
             Options { style: style(args.color), addresses: args.show_addresses, verbose: args.verbose };

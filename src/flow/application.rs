@@ -63,6 +63,17 @@ impl Application {
         }
     }
 
+    /// Takes the ClientHello out, where there is one.
+    pub fn take_hello(&mut self) -> Option<Box<Hello>> {
+        match std::mem::take(&mut self.words) {
+            Words::Tls(hello) => Some(hello),
+            other => {
+                self.words = other;
+                None
+            }
+        }
+    }
+
     /// The HTTP request, where there is one.
     pub fn request(&self) -> Option<&http::Request> {
         match &self.words {
@@ -92,7 +103,7 @@ impl Application {
         match self.words {
             Words::Tls(ref mut hello) if !hello.complete && direction == Direction::ToServer => {
                 if let Scan::Complete(whole) = tls::client_hello(head) {
-                    **hello = Hello::new(&whole, Transport::Tcp, s.frame, s.at);
+                    **hello = Hello::new(whole, Transport::Tcp, s.frame, s.at);
                 }
                 return None;
             }
@@ -104,7 +115,7 @@ impl Application {
             Scan::Complete(hello) => {
                 self.walkers = PerDirection::default();
                 self.follow(direction, head, s);
-                self.words = Words::Tls(Box::new(Hello::new(&hello, Transport::Tcp, s.frame, s.at)));
+                self.words = Words::Tls(Box::new(Hello::new(hello, Transport::Tcp, s.frame, s.at)));
                 Some(Kind::ClientHello)
             }
             Scan::Incomplete { need, .. } => {
@@ -192,7 +203,7 @@ impl Application {
         }
         let (frame, at) = last.map_or((0, Timestamp::default()), |s| (s.frame, s.at));
         if let Some(hello) = tls::client_hello(client_head).into_seen() {
-            self.words = Words::Tls(Box::new(Hello::new(&hello, Transport::Tcp, frame, at)));
+            self.words = Words::Tls(Box::new(Hello::new(hello, Transport::Tcp, frame, at)));
         } else if let Some(request) = http::request(client_head).into_seen() {
             self.words = Words::Http(Box::new(request));
         }

@@ -316,12 +316,7 @@ impl Connection {
             sender.duplicate_acks +=
                 u32::from(repeats && receiver.next > receiver.acked && receiver.acked == acked);
         }
-        // to both ends and back, as far as it is known
-        let rtt = match (sender.rtt.shortest(), receiver.rtt.shortest()) {
-            (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
-            (a, b) => a.or(b),
-        };
-        let arrival = sender.sent(s, tcp, rtt);
+        let arrival = sender.sent(s, tcp, |sender| sender.rtt.through(&receiver.rtt));
         if s.len > 0
             && let Some(start) = sender.offset(s.seq)
         {

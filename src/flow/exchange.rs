@@ -34,6 +34,19 @@ pub struct Exchange {
     spoke: PerDirection<Option<Timestamp>>,
 }
 
+/// How long the first exchange took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// See [`Exchange::on_the_way`].
+    pub on_the_way: Option<Span>,
+    /// See [`Exchange::whole`].
+    pub whole: Option<Span>,
+    /// How often an end sent something again meanwhile.
+    pub again: u32,
+    /// How long ends had waited before they did, for each at most what one lost packet costs.
+    pub waited: Span,
+}
+
 /// What a segment did, as both halves know it.
 pub(super) struct Did {
     /// What its payload is to the stream.
@@ -82,6 +95,16 @@ impl Exchange {
                 self.waited = Span::from_ns(self.waited.ns().saturating_add(since.min(LOSS_COSTS).ns()));
             }
             self.spoke[d] = Some(s.at);
+        }
+    }
+
+    /// How long it took.
+    pub fn took(&self) -> Took {
+        Took {
+            on_the_way: self.on_the_way(),
+            whole: self.whole(),
+            again: self.again.to_server.saturating_add(self.again.to_client),
+            waited: self.waited,
         }
     }
 

@@ -103,6 +103,14 @@ impl Rtt {
         (self.samples > 0).then(|| Span::from_ns(self.sum_ns / i64::from(self.samples)))
     }
 
+    /// The shortest to both ends and back, as far as it is known.
+    pub fn through(&self, other: &Self) -> Option<Span> {
+        match (self.shortest(), other.shortest()) {
+            (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
+            (a, b) => a.or(b),
+        }
+    }
+
     /// The shortest that is known by any method.
     pub fn shortest(&self) -> Option<Span> {
         match (self.min, self.min_by_timestamps) {
@@ -252,7 +260,7 @@ impl Half {
     }
 
     /// Takes a segment that is no reset; says what its payload is to the stream.
-    pub fn sent(&mut self, s: &Segment, tcp: &Tcp<'_>, rtt: Option<Span>) -> Arrival {
+    pub fn sent(&mut self, s: &Segment, tcp: &Tcp<'_>, rtt: impl FnOnce(&Self) -> Option<Span>) -> Arrival {
         self.set_base(if s.flags.has(Flags::SYN) { s.seq } else { s.seq.plus(u32::MAX) });
         if s.flags.has(Flags::SYN) {
             self.syn = Some(SynOptions::read(tcp));
@@ -278,7 +286,8 @@ impl Half {
     }
 
     /// Places a segment in the sequence space.
-    fn place(&mut self, s: &Segment, rtt: Option<Span>) -> Arrival {
+    #[inline]
+    fn place(&mut self, s: &Segment, rtt: impl FnOnce(&Self) -> Option<Span>) -> Arrival {
         let Some(unwrap) = &mut self.unwrap else { return Arrival::Nothing };
         let start = unwrap.offset(s.seq);
         let seq_len = i64::from(s.seq_len());
@@ -313,6 +322,7 @@ impl Half {
             }
             return Arrival::New;
         }
+        let rtt = rtt(self);
         let (filled, soon) = self.fill(start, end.min(self.next), s.at, rtt);
         let beyond = (end - self.next).max(0);
         if beyond > 0 {
@@ -483,7 +493,7 @@ mod tests {
                 ..SEGMENT
             };
             let bytes = tcp_bytes(&s);
-            half.sent(&s, &Tcp::parse(&bytes, 20 + len).unwrap(), Some(Span::from_ms(50)))
+            half.sent(&s, &Tcp::parse(&bytes, 20 + len).unwrap(), |_| Some(Span::from_ms(50)))
         });
         let arrivals = arrivals.collect();
         (half, arrivals)

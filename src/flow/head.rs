@@ -138,7 +138,12 @@ impl Stored {
                     return;
                 }
                 self.make_room(stop - at);
-                self.bytes.splice(place..place, data[at - offset..stop - offset].iter().copied());
+                let new = &data[at - offset..stop - offset];
+                if place == self.bytes.len() {
+                    self.bytes.extend_from_slice(new);
+                } else {
+                    self.bytes.splice(place..place, new.iter().copied());
+                }
                 self.pieces.insert(i, Piece::new(at, stop, frame));
                 place += stop - at;
                 i += 1;

@@ -30,14 +30,15 @@ pub struct Hello {
 
 impl Hello {
     /// What is kept of `hello`, to which `frame` was the last to add.
-    pub(super) fn new(hello: &ClientHello, over: Transport, frame: u64, at: Timestamp) -> Self {
+    pub(super) fn new(hello: ClientHello, over: Transport, frame: u64, at: Timestamp) -> Self {
+        let alpn = hello.alpn_text().next().map(String::into_boxed_str);
         Self {
-            name: hello.server_name.as_ref().map(|n| n.folded.as_str().into()),
             ech: hello.ech.is_some(),
-            alpn: hello.alpn_text().next().map(String::into_boxed_str),
-            ja3: tls::ja3(hello).map(|j| j.md5.into_boxed_str()),
-            ja4: tls::ja4(hello, over).map(String::into_boxed_str),
+            alpn,
+            ja3: tls::ja3(&hello).map(|j| j.md5.into_boxed_str()),
+            ja4: tls::ja4(&hello, over).map(String::into_boxed_str),
             version: hello.offered_version(),
+            name: hello.server_name.map(|n| n.folded.into_boxed_str()),
             len: hello.handshake_len,
             complete: hello.complete,
             frame,

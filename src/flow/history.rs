@@ -28,6 +28,7 @@ impl History {
     pub const MAX: usize = 100;
 
     /// Writes a letter, given in lower case, for a packet of one direction.
+    #[inline]
     pub(super) fn add(&mut self, letter: u8, direction: Direction, seq: SeqNum) {
         let d = direction.index();
         let place = |of: &[u8]| of.iter().position(|l| *l == letter);
@@ -50,6 +51,9 @@ impl History {
             }
         }
         if self.text.len() < Self::MAX {
+            if self.text.is_empty() {
+                self.text.reserve_exact(16); // most have no more
+            }
             let upper = direction == Direction::ToServer;
             self.text.push(char::from(if upper { letter.to_ascii_uppercase() } else { letter }));
         }
@@ -68,6 +72,11 @@ impl History {
         self.written.swap(0, 1);
         self.last.swap(0, 1);
         self.counts.swap(0, 1);
+    }
+
+    /// The letters, and nothing else.
+    pub fn into_text(self) -> Box<str> {
+        self.text.into_boxed_str()
     }
 
     /// The letters so far.

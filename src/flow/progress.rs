@@ -102,6 +102,11 @@ impl Progress {
         }
     }
 
+    /// Whether the server closed, and before the client did.
+    pub fn server_closed_first(&self) -> bool {
+        self.server_closed.is_some_and(|s| self.client_closed.is_none_or(|c| s.at < c.at))
+    }
+
     /// Turns the directions round.
     pub(super) fn flip(&mut self) {
         std::mem::swap(&mut self.heard.to_server, &mut self.heard.to_client);

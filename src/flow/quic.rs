@@ -350,13 +350,13 @@ impl Quic {
             return;
         }
         match tls::client_hello_message(head) {
-            Scan::Complete(hello) => self.keep(&hello, at),
+            Scan::Complete(hello) => self.keep(hello, at),
             Scan::Incomplete { need, .. } => self.ask_at = head.len().saturating_add(need.max(1)),
             Scan::NotTls => self.ask_at = usize::MAX,
         }
     }
 
-    fn keep(&mut self, hello: &ClientHello, at: Timestamp) {
+    fn keep(&mut self, hello: ClientHello, at: Timestamp) {
         self.seen.hello = Some(Box::new(Hello::new(hello, Transport::Quic, self.last_added, at)));
         self.seen.hello_packets = self.added;
         self.head = StreamHead::default();
@@ -372,7 +372,7 @@ impl Quic {
         if self.seen.hello.is_none()
             && let Some(hello) = tls::client_hello_message(self.head.contiguous()).into_seen()
         {
-            self.keep(&hello, at);
+            self.keep(hello, at);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One TCP segment as the flow room keeps it: header facts, no payload.
 
-use crate::base::{Endpoint, SeqNum, Timestamp};
+use crate::base::{SeqNum, Timestamp};
 use crate::wire::checksum::{self, Checksum};
 use crate::wire::ip::Ip;
 use crate::wire::tcp::{Flags, Tcp};
@@ -37,12 +37,12 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// The facts of a decoded segment, and who sent it to whom.
+    /// The facts of a decoded segment.
     #[inline]
-    pub fn new(frame: u64, at: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> (Self, Endpoint, Endpoint) {
+    pub fn new(frame: u64, at: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> Self {
         let flags = tcp.flags();
         let control = flags.any(Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0));
-        let segment = Self {
+        Self {
             frame,
             at,
             seq: tcp.seq(),
@@ -56,10 +56,7 @@ impl Segment {
             dont_fragment: ip.dont_fragment,
             timestamps: tcp.timestamps(),
             checksum: if control { checksum::tcp(ip, tcp) } else { Checksum::Unknown },
-        };
-        let src = Endpoint { addr: ip.src, port: tcp.src_port() };
-        let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
-        (segment, src, dst)
+        }
     }
 
     /// How far the segment moves the sequence: payload, and one each for SYN and FIN.

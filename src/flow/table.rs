@@ -87,7 +87,6 @@ struct Slot {
 }
 
 impl Slot {
-
     /// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
     fn over(&self, s: &Segment, from_low: bool, now: Timestamp) -> Option<Ended> {
         let c = self.connection.as_deref()?;
@@ -338,11 +337,8 @@ impl FlowTable {
     /// Frees what is over, a few slots at a time.
     fn sweep(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
         for _ in 0..SWEEP {
-            if self.slots.is_empty() {
-                return;
-            }
-            self.hand = (self.hand + 1) % self.slots.len();
-            let slot = &mut self.slots[self.hand];
+            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
+            let Some(slot) = self.slots.get_mut(self.hand) else { return };
             if self.now > slot.until
                 && let Some(c) = &mut slot.connection
             {

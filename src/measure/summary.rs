@@ -7,9 +7,9 @@ use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, Span, Timestamp};
 use crate::flow::community_id::community_id;
 use crate::flow::connection::{Ended, Roles};
-use crate::flow::exchange::Exchange;
+use crate::flow::exchange::Took;
 use crate::flow::foreign::Foreign;
-use crate::flow::progress::{Moment, Progress};
+use crate::flow::progress::Moment;
 use crate::flow::refusal::Refusal;
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage};
@@ -130,10 +130,16 @@ pub struct Summary {
     pub swapped: PerDirection<Option<Moment>>,
     /// Whether the handshake agreed on timestamps.
     pub timestamps_agreed: bool,
-    /// How it moved and stopped.
-    pub progress: Progress,
+    /// The first payload of the client.
+    pub asked: Option<Moment>,
+    /// The first payload of the server.
+    pub answered: Option<Moment>,
+    /// Whether the server closed.
+    pub server_closed: bool,
+    /// Whether it did so before the client.
+    pub server_closed_first: bool,
     /// Its first exchange, timed.
-    pub exchange: Exchange,
+    pub exchange: Took,
     /// What sizes were set apart in it, if they were.
     pub sizes: Option<SizeSplit>,
     /// The ICMP error that says that it must not, or cannot, go on, where nothing came of it.
@@ -150,21 +156,31 @@ pub struct Summary {
 
 impl Summary {
     /// Reduces a connection; `seen_until` is how far the capture reached when it was given up.
-    pub fn new(c: &Connection, seen_until: Timestamp) -> Self {
-        let hello = c.application.hello();
-        let flight = c.flight.as_ref();
-        let flow = |d: Direction| flow(c, d);
-        let flows =
-            PerDirection { to_server: flow(Direction::ToServer), to_client: flow(Direction::ToClient) };
-        let rtt = |d: Direction| c.halves[d].rtt.shortest();
+    pub fn new(mut c: Box<Connection>, seen_until: Timestamp) -> Self {
+        let flows = PerDirection {
+            to_server: flow(&c, Direction::ToServer),
+            to_client: flow(&c, Direction::ToClient),
+        };
         let alerts = PerDirection {
             to_server: c.application.records.to_server.alert,
             to_client: c.application.records.to_client.alert,
         };
-        let rtt_min = match (rtt(Direction::ToServer), rtt(Direction::ToClient)) {
-            (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
-            (a, b) => a.or(b),
+        let rtt_min = c.halves.to_server.rtt.through(&c.halves.to_client.rtt);
+        let (conn_state, stage, signature) = (c.conn_state(), c.stage(), c.signature(seen_until));
+        let (sizes, refused, stall) = (split(&c), refused(&c).map(Box::new), stall(&c, seen_until, rtt_min));
+        let request = c.application.request().and_then(|r| r.host.as_ref());
+        let http_host = request.map(|n| n.folded.as_str().into());
+        let close_notify = PerDirection {
+            to_server: says_close_notify(&c, Direction::ToServer),
+            to_client: says_close_notify(&c, Direction::ToClient),
         };
+        // what has memory of its own is moved
+        let flight = c.flight.take().unwrap_or_default();
+        let hello = c.application.take_hello();
+        let (ech, tls_version) = (hello.as_ref().is_some_and(|h| h.ech), hello.as_ref().map(|h| h.version));
+        let hello_frame = hello.as_ref().map(|h| h.frame);
+        let (sni, alpn, ja3, ja4) =
+            hello.map_or((None, None, None, None), |h| (h.name, h.alpn, h.ja3, h.ja4));
         Self {
             stream: c.stream,
             client: c.client,
@@ -176,31 +192,24 @@ impl Summary {
             duration: c.last.since(c.started),
             flows,
             rtt_min,
-            sni: hello.and_then(|h| h.name.clone()),
-            ech: hello.is_some_and(|h| h.ech),
-            http_host: c
-                .application
-                .request()
-                .and_then(|r| r.host.as_ref())
-                .map(|n| n.folded.as_str().into()),
-            alpn: hello.and_then(|h| h.alpn.clone()),
-            ja3: hello.and_then(|h| h.ja3.clone()),
-            ja4: hello.and_then(|h| h.ja4.clone()),
-            tls_version: hello.map(|h| h.version),
-            hello_frame: hello.map(|h| h.frame),
-            server_hello: flight.is_some_and(|f| f.server_hello),
-            other_certificate: flight.and_then(|f| f.other_name.clone()),
-            certificate_flight: flight.is_some_and(|f| f.certificate),
+            sni,
+            ech,
+            http_host,
+            alpn,
+            ja3,
+            ja4,
+            tls_version,
+            hello_frame,
+            server_hello: flight.server_hello,
+            other_certificate: flight.other_name,
+            certificate_flight: flight.certificate,
             alerts,
-            close_notify: PerDirection {
-                to_server: says_close_notify(c, Direction::ToServer),
-                to_client: says_close_notify(c, Direction::ToClient),
-            },
-            history: c.history.as_str().into(),
-            conn_state: c.conn_state(),
-            stage: c.stage(),
-            signature: c.signature(seen_until),
-            foreign: c.foreign.clone(),
+            close_notify,
+            history: std::mem::take(&mut c.history).into_text(),
+            conn_state,
+            stage,
+            signature,
+            foreign: c.foreign.take(),
             swapped: PerDirection {
                 to_server: c.application.records.to_server.first_swapped,
                 to_client: c.application.records.to_client.first_swapped,
@@ -208,12 +217,15 @@ impl Summary {
             timestamps_agreed: [&c.halves.to_server, &c.halves.to_client]
                 .iter()
                 .all(|h| h.syn.is_some_and(|o| o.timestamps)),
-            progress: c.progress,
-            exchange: c.exchange,
-            sizes: split(c),
-            refused: refused(c).map(Box::new),
+            asked: c.progress.asked,
+            answered: c.progress.answered,
+            server_closed: c.progress.server_closed.is_some(),
+            server_closed_first: c.progress.server_closed_first(),
+            exchange: c.exchange.took(),
+            sizes,
+            refused,
             too_big: c.refusals.as_ref().is_some_and(|r| r.too_big > 0),
-            stall: stall(c, seen_until, rtt_min),
+            stall,
             ended: c.ended,
             tunnelled: c.tunnelled,
         }

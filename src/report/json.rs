@@ -16,7 +16,9 @@ use super::names::{self, NameRow};
 use super::quality::{Note, ended, notes, vantage};
 use super::rows_json::{Json, by_serde, object};
 use super::{Capture, wireshark_filter};
+use crate::analysis::Analysis;
 use crate::base::endpoint::PerDirection;
+use crate::base::parallel::in_parallel;
 use crate::base::{Direction, Endpoint};
 use crate::detect::registry;
 use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Level, Trigger};
@@ -76,7 +78,7 @@ impl From<Endpoint> for Address {
 }
 
 /// The place of a connection among those of all captures, from 1.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct ConnectionId(usize);
 
 impl Json for ConnectionId {
@@ -167,7 +169,7 @@ object! {
         pub(super) quic: Option<JsonQuic>,
         pub(super) verdict: &'static str,
         pub(super) why: Option<&'a str>,
-        pub(super) findings: Vec<String>,
+        pub(super) findings: &'a [String],
     }
 }
 
@@ -178,77 +180,86 @@ object! {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct JsonFinding<'a> {
-    id: String,
-    capture: usize,
-    code: &'static str,
-    name: &'static str,
-    kind: &'static str,
-    mechanism: &'static str,
-    family: Option<&'a str>,
-    looks_like: Option<&'a str>,
-    connections: Vec<String>,
-    sni: Option<&'a str>,
-    trigger: Option<&'static str>,
-    keyed_on: Option<&'static str>,
-    direction: Option<&'static str>,
-    frames: &'a [u64],
-    at_ns: i64,
-    p_value: Option<f64>,
-    controls: Option<JsonControls<'a>>,
-    residual_s: Option<[f64; 2]>,
-    rate_bps: Option<f64>,
-    rate_interval_bps: Option<[f64; 2]>,
-    burst_bytes: Option<u64>,
-    hops: Option<u8>,
-    prior_log_odds: f64,
-    confidence: f64,
-    level: &'static str,
-    evidence: Vec<JsonEvidence<'a>>,
-    alternatives: Vec<JsonAlternative<'a>>,
-    wireshark: String,
+object! {
+    #[derive(Serialize)]
+    pub(super) struct JsonFinding<'a> {
+        id: String,
+        capture: usize,
+        code: &'static str,
+        name: &'static str,
+        kind: &'static str,
+        mechanism: &'static str,
+        family: Option<&'a str>,
+        looks_like: Option<&'a str>,
+        connections: Vec<String>,
+        sni: Option<&'a str>,
+        trigger: Option<&'static str>,
+        keyed_on: Option<&'static str>,
+        direction: Option<&'static str>,
+        frames: &'a [u64],
+        at_ns: i64,
+        p_value: Option<f64>,
+        controls: Option<JsonControls<'a>>,
+        residual_s: Option<[f64; 2]>,
+        rate_bps: Option<f64>,
+        rate_interval_bps: Option<[f64; 2]>,
+        burst_bytes: Option<u64>,
+        hops: Option<u8>,
+        prior_log_odds: f64,
+        confidence: f64,
+        level: &'static str,
+        evidence: Vec<JsonEvidence<'a>>,
+        alternatives: Vec<JsonAlternative<'a>>,
+        wireshark: String,
+    }
 }
 
-#[derive(Serialize)]
-struct JsonControls<'a> {
-    names: &'a [String],
-    well: usize,
-    failed: usize,
+object! {
+    #[derive(Serialize)]
+    struct JsonControls<'a> {
+        names: &'a [String],
+        well: usize,
+        failed: usize,
+    }
 }
 
-#[derive(Serialize)]
-struct JsonEvidence<'a> {
-    key: &'static str,
-    claim: &'a str,
-    log_odds: f64,
-    frames: &'a [u64],
-    source: &'static str,
+object! {
+    #[derive(Serialize)]
+    struct JsonEvidence<'a> {
+        key: &'static str,
+        claim: &'a str,
+        log_odds: f64,
+        frames: &'a [u64],
+        source: &'static str,
+    }
 }
 
-#[derive(Serialize)]
-struct JsonAlternative<'a> {
-    cause: &'static str,
-    log_odds: f64,
-    why: &'a str,
+object! {
+    #[derive(Serialize)]
+    struct JsonAlternative<'a> {
+        cause: &'static str,
+        log_odds: f64,
+        why: &'a str,
+    }
 }
 
-#[derive(Serialize)]
-struct JsonName<'a> {
-    name: &'a str,
-    connections: u64,
-    ok: u64,
-    reset: u64,
-    dropped: u64,
-    slowed: u64,
-    inconclusive: u64,
-    forged: u64,
-    tampered: u64,
-    dns_forged: u64,
-    control: &'a [String],
-    p_value: Option<f64>,
-    conclusion: &'static str,
-    sentence: String,
+object! {
+    struct JsonName<'a> {
+        name: &'a str,
+        connections: u64,
+        ok: u64,
+        reset: u64,
+        dropped: u64,
+        slowed: u64,
+        inconclusive: u64,
+        forged: u64,
+        tampered: u64,
+        dns_forged: u64,
+        control: &'a [String],
+        p_value: Option<f64>,
+        conclusion: &'static str,
+        sentence: String,
+    }
 }
 
 /// Names every connection and finding of an answer.
@@ -283,22 +294,21 @@ impl Ids {
     }
 }
 
-/// Writes the whole answer as one object.
+/// Writes the whole answer as one object; the bytes are the same for any number of threads.
 ///
 /// # Errors
 /// What writing gives.
-pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_json(captures: &[Capture], threads: usize, out: &mut dyn Write) -> io::Result<()> {
     let ids = Ids::new(captures);
     // written part by part, so that the answer of a large capture is not held a second time
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
     inert_json::to_writer(out, &tool())?;
-    list(out, "captures", captures.iter().map(json_capture))?;
-    let connections = captures.iter().enumerate().flat_map(|(n, c)| all_connections(&ids, n, c));
-    list_by(out, "connections", connections, |connection, row| connection.put(row))?;
-    list(out, "findings", captures.iter().enumerate().flat_map(|(n, c)| findings(&ids, n, c)))?;
-    list(out, "dns", captures.iter().enumerate().flat_map(|(n, c)| json_dns::rows(n, c)))?;
-    let rows = names::rows(captures);
-    list(out, "names", rows.iter().map(json_name))?;
+    list(out, "captures", 1, captures.iter().map(json_capture))?;
+    let of_each = || captures.iter().enumerate();
+    list(out, "connections", threads, of_each().flat_map(|(n, c)| all_connections(&ids, n, c)))?;
+    list(out, "findings", threads, of_each().flat_map(|(n, c)| findings(&ids, n, c)))?;
+    list(out, "dns", threads, of_each().flat_map(|(n, c)| json_dns::rows(n, c)))?;
+    list(out, "names", threads, names::rows(captures).iter().map(json_name))?;
     writeln!(out, "}}")
 }
 
@@ -306,28 +316,15 @@ pub fn write_json(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// What writing gives.
-pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_ndjson(captures: &[Capture], threads: usize, out: &mut dyn Write) -> io::Result<()> {
     let ids = Ids::new(captures);
     for (n, c) in captures.iter().enumerate() {
         line(out, "capture", &json_capture(c))?;
-        let mut row = Vec::new();
-        for connection in all_connections(&ids, n, c) {
-            row.clear();
-            connection.put(&mut row);
-            write!(out, "{{\"schema\":\"{SCHEMA}\",\"type\":\"connection\",")?;
-            out.write_all(&row[1..])?; // its brace is open already
-            out.write_all(b"\n")?;
-        }
-        for transaction in json_dns::rows(n, c) {
-            line(out, "dns", &transaction)?;
-        }
-        for finding in findings(&ids, n, c) {
-            line(out, "finding", &finding)?;
-        }
+        lines(out, "connection", threads, all_connections(&ids, n, c))?;
+        lines(out, "dns", threads, json_dns::rows(n, c))?;
+        lines(out, "finding", threads, findings(&ids, n, c))?;
     }
-    for row in &names::rows(captures) {
-        line(out, "name", &json_name(row))?;
-    }
+    lines(out, "name", threads, names::rows(captures).iter().map(json_name))?;
     line(out, "run", &tool())
 }
 
@@ -338,7 +335,7 @@ pub fn write_ndjson(captures: &[Capture], out: &mut dyn Write) -> io::Result<()>
 pub fn write_info(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{{\"schema\":\"{SCHEMA}\",\"tool\":")?;
     inert_json::to_writer(out, &tool())?;
-    list(out, "captures", captures.iter().map(json_info))?;
+    list(out, "captures", 1, captures.iter().map(json_info))?;
     writeln!(out, "}}")
 }
 
@@ -348,6 +345,18 @@ pub fn write_info(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
 /// What writing gives.
 pub fn write_info_lines(captures: &[Capture], out: &mut dyn Write) -> io::Result<()> {
     captures.iter().try_for_each(|c| line(out, "capture", &json_info(c)))
+}
+
+impl Json for JsonCapture<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        by_serde(self, out);
+    }
+}
+
+impl Json for JsonInfo<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        by_serde(self, out);
+    }
 }
 
 #[derive(Serialize)]
@@ -370,25 +379,74 @@ fn json_info(c: &Capture) -> JsonInfo<'_> {
     }
 }
 
-fn list<T: Serialize>(out: &mut dyn Write, key: &str, items: impl Iterator<Item = T>) -> io::Result<()> {
-    list_by(out, key, items, |item, row| by_serde(item, row))
+fn lines<T: Json + Send>(
+    out: &mut dyn Write,
+    kind: &str,
+    threads: usize,
+    items: impl Iterator<Item = T>,
+) -> io::Result<()> {
+    let begin = format!("{{\"schema\":\"{SCHEMA}\",\"type\":\"{kind}\"");
+    rows(out, threads, items, |item, text| {
+        let at = text.len();
+        item.put(text);
+        text.splice(at..=at, begin.bytes().chain(*b",")); // its brace is in the beginning
+        text.push(b'\n');
+    })
 }
 
-fn list_by<T>(
+fn list<T: Json + Send>(
     out: &mut dyn Write,
     key: &str,
+    threads: usize,
     items: impl Iterator<Item = T>,
-    put: impl Fn(&T, &mut Vec<u8>),
 ) -> io::Result<()> {
     write!(out, ",\n\"{key}\":[")?;
-    let mut row = Vec::new(); // a row in one piece: it is made of hundreds
-    for (n, item) in items.enumerate() {
-        row.clear();
-        row.extend_from_slice(if n == 0 { b"\n" } else { b",\n" });
-        put(&item, &mut row);
-        out.write_all(&row)?;
+    let mut items = items;
+    if let Some(first) = items.next() {
+        let mut text = vec![b'\n'];
+        first.put(&mut text);
+        out.write_all(&text)?;
     }
+    rows(out, threads, items, |item, text| {
+        text.extend_from_slice(b",\n");
+        item.put(text);
+    })?;
     out.write_all(b"]")
+}
+
+/// Rows that one thread writes before they go out; with several, each has as many.
+const AT_ONCE: usize = 512;
+
+/// Writes rows in their order, each by one of the threads.
+fn rows<T: Send>(
+    out: &mut dyn Write,
+    threads: usize,
+    mut items: impl Iterator<Item = T>,
+    put: impl Fn(&T, &mut Vec<u8>) + Sync,
+) -> io::Result<()> {
+    if threads <= 1 {
+        let mut text = Vec::new(); // a row in one piece: it is made of hundreds
+        return items.try_for_each(|item| {
+            text.clear();
+            put(&item, &mut text);
+            out.write_all(&text)
+        });
+    }
+    loop {
+        let pieces: Vec<Vec<T>> = (0..threads)
+            .map(|_| items.by_ref().take(AT_ONCE).collect())
+            .filter(|piece: &Vec<T>| !piece.is_empty())
+            .collect();
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let texts = in_parallel(pieces, threads, |piece| {
+            let mut text = Vec::new();
+            piece.iter().for_each(|item| put(item, &mut text));
+            text
+        });
+        texts.iter().try_for_each(|text| out.write_all(text))?;
+    }
 }
 
 #[derive(Serialize)]
@@ -450,17 +508,39 @@ fn json_capture(c: &Capture) -> JsonCapture<'_> {
     }
 }
 
+/// A connection that is written by itself, by whichever thread.
+struct Row<'a> {
+    id: ConnectionId,
+    capture: usize,
+    of: &'a Analysis,
+    place: usize,
+    findings: Vec<String>,
+}
+
+impl Json for Row<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { id, capture, of, place, findings } = self;
+        let Some((verdict, why)) = of.verdicts.get(*place) else { return }; // each has one
+        let (verdict, why) = (verdict.name(), why.as_deref());
+        if let Some(s) = of.connections.get(*place) {
+            json_connection(*id, *capture, s, verdict, why, findings).put(out);
+        } else if let Some(q) = of.quic(*place) {
+            json_quic(*id, *capture, q, verdict, why, findings).put(out);
+        }
+    }
+}
+
 /// TCP connections, then those of QUIC.
-fn all_connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = JsonConnection<'a>> {
-    let a = &c.analysis;
+fn all_connections<'a>(ids: &'a Ids, n: usize, c: &'a Capture) -> impl Iterator<Item = Row<'a>> {
+    let of = &c.analysis;
     let mut findings = findings_of_each(ids, n, c);
-    let mut of_quic = findings.split_off(&a.connections.len());
-    let quic = a.udp.quic.iter().zip(a.verdicts.iter().skip(a.connections.len()));
-    let quic = quic.zip(a.connections.len()..).map(move |((q, verdict), place)| {
-        let findings = of_quic.remove(&place).unwrap_or_default();
-        json_quic(ids.connection(n, place), n, q, verdict, findings)
-    });
-    connections(ids, n, c, findings).chain(quic)
+    (0..of.connections.len() + of.udp.quic.len()).map(move |place| Row {
+        id: ids.connection(n, place),
+        capture: n,
+        of,
+        place,
+        findings: findings.remove(&place).unwrap_or_default(),
+    })
 }
 
 /// The findings about each connection, by its place.
@@ -474,26 +554,13 @@ fn findings_of_each(ids: &Ids, n: usize, c: &Capture) -> BTreeMap<usize, Vec<Str
     of_connection
 }
 
-fn connections<'a>(
-    ids: &'a Ids,
-    n: usize,
-    c: &'a Capture,
-    mut of_connection: BTreeMap<usize, Vec<String>>,
-) -> impl Iterator<Item = JsonConnection<'a>> {
-    let a = &c.analysis;
-    a.connections.iter().zip(&a.verdicts).enumerate().map(move |(i, (s, (verdict, why)))| {
-        let findings = of_connection.remove(&i).unwrap_or_default();
-        json_connection(ids.connection(n, i), n, s, verdict.name(), why.as_deref(), findings)
-    })
-}
-
 fn json_connection<'a>(
     id: ConnectionId,
     capture: usize,
     s: &'a Summary,
     verdict: &'static str,
     why: Option<&'a str>,
-    findings: Vec<String>,
+    findings: &'a [String],
 ) -> JsonConnection<'a> {
     let f: &PerDirection<_> = &s.flows;
     let ns = |t: Option<crate::base::Span>| t.map(crate::base::Span::ns);

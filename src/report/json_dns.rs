@@ -1,43 +1,46 @@
 //! DNS transactions in the JSON.
 
-use serde::Serialize;
+use std::net::IpAddr;
 
 use super::Capture;
 use super::json::Address;
+use super::rows_json::object;
 use crate::flow::dns::{Reply, Transaction, Transport};
 use crate::measure::dns::answers_differ;
 
-#[derive(Serialize)]
-pub(super) struct JsonTransaction<'a> {
-    capture: usize,
-    name: String,
-    record_type: u16,
-    id: u16,
-    transport: &'static str,
-    client: Address,
-    resolver: Address,
-    first_frame: u64,
-    start_ns: i64,
-    queries: u32,
-    replies: Vec<JsonReply<'a>>,
-    replies_not_kept: u32,
-    answers_differ: bool,
+object! {
+    pub(super) struct JsonTransaction<'a> {
+        capture: usize,
+        name: String,
+        record_type: u16,
+        id: u16,
+        transport: &'static str,
+        client: Address,
+        resolver: Address,
+        first_frame: u64,
+        start_ns: i64,
+        queries: u32,
+        replies: Vec<JsonReply<'a>>,
+        replies_not_kept: u32,
+        answers_differ: bool,
+    }
 }
 
-#[derive(Serialize)]
-struct JsonReply<'a> {
-    frame: u64,
-    at_ns: i64,
-    ip_ttl: u8,
-    ip_id: Option<u16>,
-    flags: u16,
-    rcode: u8,
-    addresses: Vec<String>,
-    alias: Option<&'a str>,
-    record_ttl: Option<u32>,
-    records: u16,
-    same_case: bool,
-    complete: bool,
+object! {
+    struct JsonReply<'a> {
+        frame: u64,
+        at_ns: i64,
+        ip_ttl: u8,
+        ip_id: Option<u16>,
+        flags: u16,
+        rcode: u8,
+        addresses: &'a [IpAddr],
+        alias: Option<&'a str>,
+        record_ttl: Option<u32>,
+        records: u16,
+        same_case: bool,
+        complete: bool,
+    }
 }
 
 pub(super) fn rows(n: usize, c: &Capture) -> impl Iterator<Item = JsonTransaction<'_>> {
@@ -73,7 +76,7 @@ fn reply(r: &Reply) -> JsonReply<'_> {
         ip_id: r.ip_id,
         flags: r.flags.0,
         rcode: r.flags.rcode(),
-        addresses: r.addresses.iter().map(ToString::to_string).collect(),
+        addresses: &r.addresses,
         alias: r.alias.as_deref(),
         record_ttl: r.record_ttl,
         records: r.records,

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::json::{Both, ConnectionId, JsonConnection};
 use super::rows_json::{Json, by_serde};
 use crate::base::{Span, Timestamp};
-use crate::detect::Verdict;
 use crate::measure::QuicSummary;
 
 #[derive(Serialize)]
@@ -54,8 +53,9 @@ pub(super) fn json_quic<'a>(
     id: ConnectionId,
     capture: usize,
     q: &'a QuicSummary,
-    (verdict, why): &'a (Verdict, Option<String>),
-    findings: Vec<String>,
+    verdict: &'static str,
+    why: Option<&'a str>,
+    findings: &'a [String],
 ) -> JsonConnection<'a> {
     let hello = q.seen.hello.as_deref();
     JsonConnection {
@@ -83,8 +83,8 @@ pub(super) fn json_quic<'a>(
         ttl: Both::new(|d| q.sides[d].ttl),
         tunnelled: q.tunnelled,
         quic: Some(details(q)),
-        verdict: verdict.name(),
-        why: why.as_deref(),
+        verdict,
+        why,
         findings,
         ..JsonConnection::default()
     }

@@ -170,8 +170,8 @@ impl<'a> Seen<'a> {
             address: Some(s.server.to_string()),
             ..event(conn_id, "connect", connect, None, if connected { 0.0 } else { end })
         }];
-        events.extend(s.progress.asked.map(|m| event(conn_id, "write", None, None, after(m.at))));
-        events.extend(s.progress.answered.map(|m| event(conn_id, "read", None, None, after(m.at))));
+        events.extend(s.asked.map(|m| event(conn_id, "write", None, None, after(m.at))));
+        events.extend(s.answered.map(|m| event(conn_id, "read", None, None, after(m.at))));
         if let Some(failure) = later {
             events.push(event(conn_id, "read", Some(failure), None, end));
         }
@@ -179,12 +179,12 @@ impl<'a> Seen<'a> {
         events.extend(bytes.map(|n| event(conn_id, "bytes_received_cumulative", None, Some(n), end)));
         let handshake = is_tls.then(|| {
             let failure = later.filter(|_| in_handshake);
-            let answered = s.progress.answered.filter(|_| failure.is_none()).map(|m| after(m.at));
+            let answered = s.answered.filter(|_| failure.is_none()).map(|m| after(m.at));
             Handshake {
                 outer_server_name: s.sni.as_deref().filter(|_| s.ech),
                 tags: if s.ech { vec!["ech_or_grease"] } else { Vec::new() },
                 ..handshake("tcp", s.server, conn_id, failure, s.sni.as_deref())
-                    .timed(s.progress.asked.map_or(0.0, |m| after(m.at)), answered.unwrap_or(end))
+                    .timed(s.asked.map_or(0.0, |m| after(m.at)), answered.unwrap_or(end))
             }
         });
         Self {
@@ -369,9 +369,8 @@ fn went(s: &Summary, findings: &[&Finding]) -> Option<&'static str> {
         Some(42 | 43 | 45 | 46) => return Some(failure::INVALID_CERTIFICATE), // bad, unsupported, expired, unknown
         _ => {}
     }
-    let p = &s.progress;
-    if p.asked.is_some() && p.answered.is_none() {
-        return Some(if p.server_closed.is_some() { failure::EOF } else { failure::NO_ANSWER });
+    if s.asked.is_some() && s.answered.is_none() {
+        return Some(if s.server_closed { failure::EOF } else { failure::NO_ANSWER });
     }
     None
 }

@@ -41,7 +41,10 @@ macro_rules! integers {
     ($($type:ty)*) => {$(
         impl Json for $type {
             fn put(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(itoa::Buffer::new().format(*self).as_bytes());
+                match *self {
+                    digit @ 0..=9 => out.push(b'0' + digit as u8), // most counters are zero
+                    number => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+                }
             }
         }
     )*};
@@ -62,7 +65,8 @@ impl Json for bool {
 
 impl Json for str {
     fn put(&self, out: &mut Vec<u8>) {
-        if self.bytes().all(|b| is_plain(b) && b != b'"' && b != b'\\') {
+        // all bytes, without a stop at the first: that is done many at a time
+        if self.bytes().fold(true, |plain, b| plain & is_plain(b) & (b != b'"') & (b != b'\\')) {
             out.push(b'"');
             out.extend_from_slice(self.as_bytes());
             out.push(b'"');
@@ -113,6 +117,18 @@ impl<T: Json> Json for Option<T> {
 }
 
 impl<T: Json> Json for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_slice().put(out);
+    }
+}
+
+impl<T: Json, const N: usize> Json for [T; N] {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_slice().put(out);
+    }
+}
+
+impl<T: Json> Json for [T] {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(b'[');
         for (n, item) in self.iter().enumerate() {

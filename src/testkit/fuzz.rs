@@ -204,12 +204,15 @@ pub fn program(data: &[u8]) {
     }
     let captures = [Capture { path: "fuzzed".to_owned(), sha256: None, analysis }];
     let mut out = Vec::new();
-    let written = json::write_json(&captures, &mut out);
+    let written = json::write_json(&captures, 1, &mut out);
     assert!(written.is_ok() && serde_json::from_slice::<serde_json::Value>(&out).is_ok());
     if let Some(analysis) = analyzed(data) {
         let again = [Capture { path: "fuzzed".to_owned(), sha256: None, analysis }];
         let mut second = Vec::new();
-        assert!(json::write_json(&again, &mut second).is_ok() && out == second, "the hash decides nothing");
+        assert!(
+            json::write_json(&again, 1, &mut second).is_ok() && out == second,
+            "the hash decides nothing"
+        );
     }
     let _ = captures[0].kernel_dropped();
     let style = crate::report::style::Style::PLAIN;

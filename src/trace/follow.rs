@@ -58,7 +58,7 @@ impl Follower {
 
     /// Takes a segment that goes in direction `d`.
     pub(super) fn tcp(&mut self, frame: u64, at: Timestamp, d: Direction, ip: &Ip, tcp: &Tcp<'_>) {
-        let (s, ..) = Segment::new(frame, at, ip, tcp);
+        let s = Segment::new(frame, at, ip, tcp);
         let (sender, receiver) = match d {
             Direction::ToServer => (&mut self.halves.to_server, &mut self.halves.to_client),
             Direction::ToClient => (&mut self.halves.to_client, &mut self.halves.to_server),
@@ -74,11 +74,7 @@ impl Follower {
             if s.flags.has(Flags::ACK) {
                 receiver.acknowledged(&s, tcp, &mut sender.rtt);
             }
-            let rtt = match (sender.rtt.shortest(), receiver.rtt.shortest()) {
-                (Some(a), Some(b)) => Some(Span::from_ns(a.ns().saturating_add(b.ns()))),
-                (a, b) => a.or(b),
-            };
-            arrival = sender.sent(&s, tcp, rtt);
+            arrival = sender.sent(&s, tcp, |sender| sender.rtt.through(&receiver.rtt));
         }
         let seq = sender.offset(s.seq).unwrap_or(0);
         let acks = s.flags.has(Flags::ACK).then(|| receiver.offset(s.ack)).flatten();

@@ -14,7 +14,7 @@ use crate::measure::Summary;
 /// The pointer about a connection, if there is one.
 pub(super) fn judge(n: usize, c: &Summary) -> Option<Finding> {
     let other = c.other_certificate.as_ref()?;
-    let answered = c.progress.answered?;
+    let answered = c.answered?;
     let claim = format!(
         "the server's certificate is for {} and not for the name that was asked for",
         Untrusted(other)

@@ -149,7 +149,7 @@ fn evidence(c: &Summary, f: &Foreign, suspect: &Suspect<'_>, habit: Habit) -> Ve
             .map_or_else(|| vec![first.frame], |o| vec![first.frame.min(o.frame), first.frame.max(o.frame)]);
         add(&w::ANSWER_TTL_OFF, times, why, frames);
     }
-    if let (Some(asked), Some(handshake)) = (c.progress.asked, habit.handshake)
+    if let (Some(asked), Some(handshake)) = (c.asked, habit.handshake)
         && !suspect.handshake
         && handshake >= SHORTEST
         && first.at >= asked.at

@@ -23,7 +23,7 @@ pub fn find(connections: &[Box<Summary>]) -> Vec<Finding> {
 
 /// What the client had sent before its first answer.
 fn trigger(c: &Summary) -> Trigger {
-    match (&c.sni, &c.http_host, c.progress.asked) {
+    match (&c.sni, &c.http_host, c.asked) {
         (Some(_), ..) => Trigger::ClientHello,
         (None, Some(_), _) => Trigger::HttpRequest,
         (.., Some(_)) => Trigger::FirstData,

@@ -436,7 +436,7 @@ impl Row<'_> {
             Fate::Bad(Mechanism::SizeKeyed) => self.s.sizes.map(|s| s.frame),
             _ => None,
         };
-        shown.or(self.s.hello_frame).or(self.s.progress.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
+        shown.or(self.s.hello_frame).or(self.s.asked.map(|m| m.frame)).unwrap_or(self.s.first_frame)
     }
 
     /// Whether the capture has all of it that a claim about silence needs.

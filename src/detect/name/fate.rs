@@ -63,8 +63,6 @@ pub fn fate(s: &Summary, findings: &[&Finding]) -> Fate {
 /// C4: the server closed where its answer was due, without a word, and before the client did.
 fn closed_unanswered(s: &Summary) -> bool {
     let waiting = matches!(s.stage, Stage::RequestAcked | Stage::RequestSent) && s.sni.is_some();
-    let p = &s.progress;
-    let first = p.server_closed.is_some_and(|h| p.client_closed.is_none_or(|c| h.at < c.at));
     let silent = s.flows.to_client.bytes == 0 && s.flows.to_client.resets == 0;
-    waiting && first && silent
+    waiting && s.server_closed_first && silent
 }

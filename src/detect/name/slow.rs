@@ -15,7 +15,6 @@ use crate::base::{Direction, Span};
 use crate::detect::finding::{Mechanism, probability};
 use crate::detect::weights::{self as w, Weight};
 use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Level};
-use crate::flow::exchange::Exchange;
 use crate::measure::Summary;
 use crate::wire::tls::Alert;
 
@@ -47,15 +46,14 @@ struct Wait {
 impl Wait {
     /// The waits of a connection whose handshake was answered and is all in the capture.
     fn of(s: &Summary) -> Option<Self> {
-        let x: &Exchange = &s.exchange;
+        let x = &s.exchange;
         let refused = s.alerts[Direction::ToClient].is_some_and(Alert::is_fatal);
         if s.sni.is_none() || refused || !s.is_two_sided() {
             return None;
         }
         let lost = s.flows.to_client.missed_bytes + s.flows.to_server.missed_bytes > 0;
-        let (way, whole) = (x.on_the_way()?, x.whole()?);
-        let again = x.again.to_server.saturating_add(x.again.to_client);
-        let off = if again < REPEATS { x.waited.secs_f64() } else { 0.0 };
+        let (way, whole) = (x.on_the_way?, x.whole?);
+        let off = if x.again < REPEATS { x.waited.secs_f64() } else { 0.0 };
         let both = |t: Span| [t.secs_f64(), (t.secs_f64() - off).max(0.0)];
         (!lost).then(|| Self { way: both(way), whole: both(whole) })
     }
@@ -279,10 +277,7 @@ impl<'t, 'a, 'b> Held<'t, 'a, 'b> {
     fn alternatives(&self, evidence: &[Evidence]) -> Vec<Alternative> {
         let against =
             |weight: &Weight| evidence.iter().find(|e| e.key == weight.key).map_or(0.0, |e| e.log_odds);
-        let again = self.slow.iter().filter(|t| {
-            let x = &t.row.s.exchange;
-            x.again[Direction::ToServer] + x.again[Direction::ToClient] > 0
-        });
+        let again = self.slow.iter().filter(|t| t.row.s.exchange.again > 0);
         let (lost, of) = self.losses();
         let mut all = vec![
             Alternative {

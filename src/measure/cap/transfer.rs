@@ -160,8 +160,10 @@ pub struct Transfers {
     /// Transfers that cannot be tried in groups, as too many packets were kept already.
     pub not_grouped: u64,
     room: usize,
-    /// Threads that measure. With several, candidates wait until there is enough to do for all.
+    /// Threads that measure.
     threads: usize,
+    /// Whether candidates wait until there is enough to do for all threads.
+    waits: bool,
     waiting: Vec<Candidate>,
     waiting_packets: usize,
     /// Whether nothing is measured: fits cost most where a look has to be quick.
@@ -180,8 +182,23 @@ const WAITING: usize = 1 << 18;
 impl Transfers {
     /// No transfers yet; so many threads may measure what comes.
     pub fn new(threads: usize) -> Self {
-        let (list, waiting) = (Vec::new(), Vec::new());
-        Self { list, not_grouped: 0, room: ROOM, threads, waiting, waiting_packets: 0, off: false }
+        let (list, waiting, waits) = (Vec::new(), Vec::new(), threads > 1);
+        Self { list, not_grouped: 0, room: ROOM, threads, waits, waiting, waiting_packets: 0, off: false }
+    }
+
+    /// No transfers yet, of one of several threads: what comes waits for [`Transfers::measure_all`], as far as there is room.
+    pub fn of_share() -> Self {
+        Self { waits: true, ..Self::new(1) }
+    }
+
+    /// Measures what waits in several, with so many threads.
+    pub fn measure_all(several: &mut [&mut Self], threads: usize) {
+        let take =
+            |(n, t): (usize, &mut &mut Self)| std::mem::take(&mut t.waiting).into_iter().map(move |c| (n, c));
+        let waiting: Vec<(usize, Candidate)> = several.iter_mut().enumerate().flat_map(take).collect();
+        for (n, measured) in in_parallel(waiting, threads, |(n, candidate)| (n, candidate.measure())) {
+            several[n].keep(measured);
+        }
     }
 
     /// Takes over those of another, whose connections lie `behind` so many.
@@ -235,7 +252,7 @@ impl Transfers {
         }
         for direction in [Direction::ToServer, Direction::ToClient] {
             let Some(candidate) = Candidate::new(c, direction, connection) else { continue };
-            if self.threads <= 1 {
+            if !self.waits {
                 self.keep(candidate.measure());
                 continue;
             }
