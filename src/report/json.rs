@@ -442,7 +442,9 @@ fn rows<T: Send>(
         }
         let texts = in_parallel(pieces, threads, |piece| {
             let mut text = Vec::new();
-            piece.iter().for_each(|item| put(item, &mut text));
+            for item in &piece {
+                put(item, &mut text);
+            }
             text
         });
         texts.iter().try_for_each(|text| out.write_all(text))?;

@@ -40,6 +40,7 @@ pub(super) use object;
 macro_rules! integers {
     ($($type:ty)*) => {$(
         impl Json for $type {
+            #[allow(trivial_numeric_casts, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a digit
             fn put(&self, out: &mut Vec<u8>) {
                 match *self {
                     digit @ 0..=9 => out.push(b'0' + digit as u8), // most counters are zero
@@ -65,8 +66,8 @@ impl Json for bool {
 
 impl Json for str {
     fn put(&self, out: &mut Vec<u8>) {
-        // all bytes, without a stop at the first: that is done many at a time
-        if self.bytes().fold(true, |plain, b| plain & is_plain(b) & (b != b'"') & (b != b'\\')) {
+        // how many, without a stop at the first: that is counted many at a time
+        if self.bytes().filter(|b| !is_plain(*b) || matches!(b, b'"' | b'\\')).count() == 0 {
             out.push(b'"');
             out.extend_from_slice(self.as_bytes());
             out.push(b'"');

@@ -193,9 +193,10 @@ impl Transfers {
 
     /// Measures what waits in several, with so many threads.
     pub fn measure_all(several: &mut [&mut Self], threads: usize) {
-        let take =
-            |(n, t): (usize, &mut &mut Self)| std::mem::take(&mut t.waiting).into_iter().map(move |c| (n, c));
-        let waiting: Vec<(usize, Candidate)> = several.iter_mut().enumerate().flat_map(take).collect();
+        let mut waiting = Vec::new();
+        for (n, transfers) in several.iter_mut().enumerate() {
+            waiting.extend(std::mem::take(&mut transfers.waiting).into_iter().map(|c| (n, c)));
+        }
         for (n, measured) in in_parallel(waiting, threads, |(n, candidate)| (n, candidate.measure())) {
             several[n].keep(measured);
         }
