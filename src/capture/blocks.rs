@@ -6,7 +6,7 @@
 //!                 ^ start                                   end ^
 //! ```
 //!
-//! Reads go to `base` in pieces of 1 MiB; the kernel copies whole pages about twice as fast there as to an odd
+//! Reads go to `base` in pieces of 256 KiB; the kernel copies whole pages about twice as fast there as to an odd
 //! address. What is left of the block before, the head of one record that straddles the two, is moved once, to lie
 //! directly before `base`. Each record is moved at most three times (its header, its length and its body may each
 //! need a read), so the work is linear however short the reads are.
@@ -15,8 +15,8 @@ use super::End;
 use std::io::{self, Read};
 use std::ops::Range;
 
-/// Bytes read at once.
-const BLOCK: usize = 1 << 20;
+/// Bytes read at once: they stay in the second level of the cache until they are looked at.
+const BLOCK: usize = 1 << 18;
 /// Room for the head of a record; enough for any frame of ordinary length with its options.
 const HEADROOM: usize = 320 << 10;
 /// Size of a page of memory.

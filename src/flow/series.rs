@@ -15,9 +15,12 @@ pub struct TtlSeries {
 }
 
 impl TtlSeries {
+    #[inline]
     pub(super) fn push(&mut self, ttl: u8) {
         let len = usize::from(self.len);
-        if let Some(i) = self.seen[..len].iter().position(|t| *t == ttl) {
+        if len > 0 && self.seen[0] == ttl {
+            self.times[0] = self.times[0].saturating_add(1); // most senders have one
+        } else if let Some(i) = self.seen[..len].iter().position(|t| *t == ttl) {
             self.times[i] = self.times[i].saturating_add(1);
         } else if len < self.seen.len() {
             (self.seen[len], self.times[len]) = (ttl, 1);

@@ -66,8 +66,9 @@ impl Json for bool {
 
 impl Json for str {
     fn put(&self, out: &mut Vec<u8>) {
-        // how many, without a stop at the first: that is counted many at a time
-        if self.bytes().filter(|b| !is_plain(*b) || matches!(b, b'"' | b'\\')).count() == 0 {
+        // without a stop at the first: that is done many at a time
+        let acts = |b: u8| u8::from(!is_plain(b)) | u8::from(b == b'"') | u8::from(b == b'\\');
+        if self.bytes().fold(0, |any, b| any | acts(b)) == 0 {
             out.push(b'"');
             out.extend_from_slice(self.as_bytes());
             out.push(b'"');
