@@ -147,7 +147,8 @@ pub struct Connection {
     pub(super) stream_bases: PerDirection<Option<SeqNum>>,
     /// When the handshake was seen to complete.
     established: Option<Timestamp>,
-    last_brief: PerDirection<Option<Brief>>,
+    /// What the last segment of each end was that is no reset.
+    last_kind: PerDirection<Kind>,
     previous: Option<Brief>,
     /// When the last byte came that a head keeps; `None` while there is none, and when they are given up.
     heads_grew: Option<Timestamp>,
@@ -194,7 +195,7 @@ impl Connection {
             ended: Ended::CaptureEnd,
             stream_bases: PerDirection::default(),
             established: None,
-            last_brief: PerDirection::default(),
+            last_kind: PerDirection { to_server: s.kind(), to_client: s.kind() },
             previous: None,
             heads_grew: None,
         }
@@ -278,6 +279,11 @@ impl Connection {
         self.refusals.get_or_insert_default().push(notice, direction, offset);
     }
 
+    /// The last segment of one end that is no reset.
+    fn last_brief(&self, d: Direction) -> Option<Brief> {
+        self.halves[d].last.as_ref().map(|s| Brief::new(s, self.last_kind[d], d))
+    }
+
     fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
         let brief = Brief::new(s, Kind::Rst, direction);
         if self.resets.len() < MAX_RESETS {
@@ -290,7 +296,7 @@ impl Connection {
                 tcp.payload,
                 &self.halves[direction],
                 &self.halves[direction.reversed()],
-                self.last_brief[direction.reversed()],
+                self.last_brief(direction.reversed()),
                 self.previous,
                 self.stage(),
                 self.established,
@@ -353,7 +359,7 @@ impl Connection {
             self.note_foreign(s);
         }
         let brief = Brief::new(s, kind, direction);
-        self.last_brief[direction] = Some(brief);
+        self.last_kind[direction] = kind;
         for reset in &mut self.resets {
             reset.followed_by(brief, new);
         }
@@ -449,11 +455,8 @@ impl Connection {
         swap(&mut self.halves);
         swap(&mut self.opening);
         swap(&mut self.stream_bases);
-        swap(&mut self.last_brief);
-        for brief in [&mut self.last_brief.to_server, &mut self.last_brief.to_client, &mut self.previous]
-            .into_iter()
-            .flatten()
-        {
+        swap(&mut self.last_kind);
+        if let Some(brief) = &mut self.previous {
             brief.direction = brief.direction.reversed();
         }
         for reset in &mut self.resets {

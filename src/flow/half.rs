@@ -74,12 +74,8 @@ pub struct Rtt {
     pub handshake: Option<Span>,
     /// The shortest of all.
     pub min: Option<Span>,
-    /// The longest of all.
-    pub max: Option<Span>,
     /// The latest.
     pub latest: Option<Span>,
-    /// Sum, for the mean.
-    sum_ns: i64,
     /// How many there are.
     pub samples: u32,
     /// The shortest by timestamp echo (RFC 7323 §4), which also sees through retransmissions.
@@ -92,15 +88,8 @@ impl Rtt {
             return; // the capture's clock went back
         }
         self.min = Some(self.min.map_or(rtt, |m| m.min(rtt)));
-        self.max = Some(self.max.map_or(rtt, |m| m.max(rtt)));
         self.latest = Some(rtt);
-        self.sum_ns = self.sum_ns.saturating_add(rtt.ns());
         self.samples = self.samples.saturating_add(1);
-    }
-
-    /// The mean of all samples.
-    pub fn mean(&self) -> Option<Span> {
-        (self.samples > 0).then(|| Span::from_ns(self.sum_ns / i64::from(self.samples)))
     }
 
     /// The shortest to both ends and back, as far as it is known.

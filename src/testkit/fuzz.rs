@@ -392,7 +392,7 @@ impl Ended {
             assert!(h.new_bytes <= h.payload_bytes);
             assert!(c.opening[d].packets().len() <= OPENING_PACKETS);
             assert!(h.head.contiguous().len() <= head::HELLO_LIMIT && h.head.conflicts().len() <= 8);
-            let _ = (h.goodput_bps(), h.rtt.mean(), h.profile.ip_id.habit(), h.profile.ttl.usual());
+            let _ = (h.goodput_bps(), h.profile.ip_id.habit(), h.profile.ttl.usual());
         }
         let kept = c.resets.len() as u64 + u64::from(c.resets_not_kept);
         assert_eq!(kept, u64::from(c.halves.to_server.resets) + u64::from(c.halves.to_client.resets));
