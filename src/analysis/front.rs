@@ -67,9 +67,9 @@ impl Front {
     }
 
     /// Reads a source to its end.
-    pub(super) fn read(
+    pub(super) fn read<S: Source + ?Sized>(
         &mut self,
-        source: &mut dyn Source,
+        source: &mut S,
         progress: &mut dyn FnMut(u64),
         over: &mut impl FnMut(Over),
     ) {
@@ -155,6 +155,7 @@ impl Front {
         }
     }
 
+    #[inline]
     fn count(&mut self, frame: &Frame<'_>) {
         let c = &mut self.counts;
         c.frames += 1;

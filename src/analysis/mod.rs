@@ -417,7 +417,11 @@ impl Analysis {
 }
 
 /// Analyses a source from its beginning to its end. `progress` is told now and then how far reading has come.
-pub fn analyze(source: &mut dyn Source, settings: Settings, progress: &mut dyn FnMut(u64)) -> Analysis {
+pub fn analyze<S: Source + ?Sized>(
+    source: &mut S,
+    settings: Settings,
+    progress: &mut dyn FnMut(u64),
+) -> Analysis {
     let mut collected = Collected { transfers: Transfers::new(settings.threads), ..Collected::default() };
     let mut front = Front::new(settings.limits);
     front.read(source, progress, &mut |(c, now)| collected.take(c, now));

@@ -4,6 +4,7 @@ use super::blocks::Blocks;
 use super::facts::{ByteOrder, End, Facts, Format, InterfaceFacts};
 use super::{Error, LinkType, Located, Resolution};
 use crate::base::Timestamp;
+use std::ops::Range;
 
 /// Length of the file header.
 const FILE_HEADER: usize = 24;
@@ -20,6 +21,8 @@ pub(crate) struct Pcap {
     header: usize,
     link_type: LinkType,
     lengths: Lengths,
+    /// Whether records are in little-endian order, captured length first, with no more in their headers than most have.
+    usual: bool,
     number: u64,
 }
 
@@ -82,6 +85,7 @@ impl Pcap {
             header: if modified { MODIFIED_RECORD_HEADER } else { RECORD_HEADER },
             link_type,
             lengths,
+            usual: order == ByteOrder::Little && lengths == Lengths::CapturedFirst && !modified,
             number: 0,
         })
     }
@@ -89,6 +93,25 @@ impl Pcap {
     /// The next frame; at the end, how it came.
     #[inline]
     pub(crate) fn next(&mut self, blocks: &mut Blocks) -> Result<Located, Box<End>> {
+        if let Some(located) = self.straight(blocks) { Ok(located) } else { self.with_care(blocks) }
+    }
+
+    /// The next frame where the file is as most are, the frame no longer than an IP packet, and all of it in the buffer.
+    #[inline]
+    fn straight(&mut self, blocks: &mut Blocks) -> Option<Located> {
+        let ahead = blocks.ahead();
+        let header: [u8; RECORD_HEADER] = *ahead.first_chunk()?;
+        let word = |at| ByteOrder::Little.u32(&header, at);
+        let captured = word(8) as usize;
+        if !self.usual || captured > 0xffff || ahead.len() < RECORD_HEADER + captured {
+            return None;
+        }
+        blocks.take(RECORD_HEADER);
+        let bytes = blocks.take(captured);
+        Some(self.located(word(0), word(4), bytes, word(12)))
+    }
+
+    fn with_care(&mut self, blocks: &mut Blocks) -> Result<Located, Box<End>> {
         let record = blocks.offset();
         if blocks.fill(self.header).is_err() {
             return Err(blocks.end(record, "a record header").into());
@@ -116,17 +139,22 @@ impl Pcap {
         }
         blocks.take(self.header);
         let bytes = blocks.take(captured);
+        Ok(self.located(secs, fraction, bytes, original))
+    }
+
+    #[inline]
+    fn located(&mut self, secs: u32, fraction: u32, bytes: Range<usize>, wire_len: u32) -> Located {
         self.number += 1;
         // A damaged fraction may exceed a second; it is added as it is. At most (2³² − 1)(10⁹ + 10³) < 2⁶³.
         let ns = i64::from(secs) * 1_000_000_000 + i64::from(fraction) * self.unit;
-        Ok(Located {
+        Located {
             number: self.number,
             at: Timestamp::from_ns(ns),
             link_type: self.link_type,
             interface: 0,
             bytes,
-            wire_len: original,
+            wire_len,
             dropped_before: 0,
-        })
+        }
     }
 }
