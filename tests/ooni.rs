@@ -5,6 +5,7 @@
 mod json_schema;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -118,42 +119,86 @@ fn quic_that_gets_no_reply_is_a_timeout() {
 }
 
 #[test]
-fn an_icmp_error_in_the_place_of_an_answer_is_told() {
-    let folder = tempfile::tempdir().unwrap();
+fn what_was_received_is_told_over_time() {
+    let events = |line: &Value| -> Vec<(f64, f64)> {
+        let all = line["test_keys"]["network_events"].as_array().unwrap();
+        let of = all.iter().filter(|e| e["operation"] == "bytes_received_cumulative");
+        of.map(|e| (e["t"].as_f64().unwrap(), e["num_bytes"].as_f64().unwrap())).collect()
+    };
+    let mut throttled = 0;
+    for line in run(&[&fixture("pakistan-2024")]) {
+        let series = events(&line);
+        assert!(series.is_sorted_by(|a, b| a.0 <= b.0 && a.1 < b.1), "{series:?}");
+        let end = line["test_runtime"].as_f64().unwrap();
+        assert!(series.last().is_none_or(|(t, _)| *t <= end), "{series:?}");
+        let Some(rate) = line["annotations"].get("pinchpoint_rate_bps") else { continue };
+        throttled += 1;
+        // the last half of it goes at the rate of the cap, less headers
+        let rate: f64 = rate.as_str().unwrap().parse().unwrap();
+        let ((t0, from), (t, to)) = (series[series.len() / 2], series[series.len() - 1]);
+        let told = (to - from) * 8.0 / (t - t0);
+        assert!((0.85..1.02).contains(&(told / rate)), "{told} of {rate}");
+    }
+    assert_eq!(throttled, 2);
+    // through a pipe there is no second reading, and the sum stays
+    let pcap = std::fs::read(fixture("pakistan-2024")).unwrap();
+    let program = env!("CARGO_BIN_EXE_pinchpoint");
+    let mut child = std::process::Command::new(program)
+        .args(["analyze", "-q", "--format", "ooni", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&pcap).unwrap();
+    let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let piped: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    for (line, piped) in run(&[&fixture("pakistan-2024")]).iter().zip(&piped) {
+        assert!(events(piped).len() <= 1);
+        assert_eq!(events(piped).last().map(|e| e.1), events(line).last().map(|e| e.1));
+    }
+    assert_eq!(piped.len(), 9);
+}
+
+/// A capture of a handshake and a hello, of which only the first `packets` are there and the last of those is answered by an
+/// ICMP error.
+fn answered_by_icmp(packets: usize, code: u8) -> Vec<u8> {
     let (client, server) =
         (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9)));
-    for (code, failure) in [(13, "host_unreachable"), (0, "network_unreachable"), (3, "connection_refused")] {
-        let start = Timestamp::from_ns(1_708_128_000_000_000_000);
-        let mut c = Conversation::new(
-            Peer::new(client, 40_000, 64, Span::from_ns(20_000)),
-            Peer::new(server, 443, 52, Span::from_ms(40)),
-            start,
-        );
-        c.handshake().wait(Span::from_ms(1)).data(ToServer, &Hello::to("x.com").record());
-        let mut pcap = PcapWriter::new(LinkType::ETHERNET);
-        let frames = capture(std::slice::from_ref(&c));
-        for frame in &frames {
-            pcap.frame(frame.at, &frame.bytes);
-        }
-        let hello = frames.last().unwrap();
-        let router = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
-        let error = icmp_error(router, client, 3, code, &hello.bytes[14..14 + 60]);
-        let ethernet = [&hello.bytes[6..12], &hello.bytes[..6], &[8, 0], &error].concat();
-        pcap.frame(hello.at + Span::from_ms(5), &ethernet);
-        let file = folder.path().join("icmp.pcap");
-        std::fs::write(&file, pcap.finish()).unwrap();
-        let line = &run(&[file.to_str().unwrap()])[0];
-        assert_eq!(line["test_keys"]["failure"], failure);
-        assert!(line["annotations"]["pinchpoint_result"] != "success", "{line}");
-        assert!(Schema::new(SCHEMA).errors(line).is_empty());
+    let mut c = Conversation::new(
+        Peer::new(client, 40_000, 64, Span::from_ns(20_000)),
+        Peer::new(server, 443, 52, Span::from_ms(40)),
+        Timestamp::from_ns(1_708_128_000_000_000_000),
+    );
+    c.handshake().wait(Span::from_ms(1)).data(ToServer, &Hello::to("x.com").record());
+    let mut pcap = PcapWriter::new(LinkType::ETHERNET);
+    let mut frames = capture(std::slice::from_ref(&c));
+    frames.truncate(packets);
+    for frame in &frames {
+        pcap.frame(frame.at, &frame.bytes);
     }
+    let last = frames.last().unwrap();
+    let quoted = &last.bytes[14..last.bytes.len().min(14 + 60)];
+    let error = icmp_error(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)), client, 3, code, quoted);
+    let ethernet = [&last.bytes[6..12], &last.bytes[..6], &[8, 0], &error].concat();
+    pcap.frame(last.at + Span::from_ms(5), &ethernet);
+    pcap.finish()
 }
 
 #[test]
-fn the_clients_address_is_kept_back() {
-    let file = fixture("reset-after-hello");
-    let shown = |args: &[&str]| run(args).iter().map(ToString::to_string).collect::<String>();
-    let (without, with) = (shown(&[&file]), shown(&[&file, "--show-addresses"]));
-    assert!(!without.contains("192.0.2.17") && !without.contains("\"1:"), "nor is it in a Community ID");
-    assert!(with.contains("\"probe_ip\":\"192.0.2.17\"") && with.contains("pinchpoint_community_id"));
+fn an_icmp_error_in_the_place_of_an_answer_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("icmp.pcap");
+    for (code, failure) in [(13, "host_unreachable"), (0, "network_unreachable"), (3, "connection_refused")] {
+        // in answer to the SYN, and to the hello
+        for packets in [1, usize::MAX] {
+            std::fs::write(&file, answered_by_icmp(packets, code)).unwrap();
+            let line = &run(&[file.to_str().unwrap()])[0];
+            assert_eq!(line["test_keys"]["failure"], failure);
+            let connect = &line["test_keys"]["tcp_connect"][0]["status"];
+            assert_eq!(connect["success"], packets > 1, "{line}");
+            assert_eq!(connect["failure"] == failure, packets == 1);
+            assert_eq!(line["annotations"]["pinchpoint_result"], "anomaly.unreachable", "{line}");
+            assert!(Schema::new(SCHEMA).errors(line).is_empty());
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::style::style;
 use crate::detect::Level;
 use crate::report::text::{self, Options};
 use crate::report::{Capture, json, ooni};
+use crate::trace::{Trace, that_matter};
 
 pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Result<Exit, Error> {
     let settings = args.compared.settings();
@@ -24,7 +25,12 @@ pub(super) fn run(args: &Analyze, to: &mut dyn Write, err: &mut dyn Write) -> Re
     match args.format {
         Answer::Json => json::write_json(&done.captures, threads, to)?,
         Answer::Ndjson => json::write_ndjson(&done.captures, threads, to)?,
-        Answer::Ooni => ooni::write(&done.captures, args.show_addresses, to)?,
+        Answer::Ooni => {
+            // where the packets can be read once more, what the connections that matter received is told over time
+            let carried = |n: usize| done.traces(n, &[], &that_matter(&done.captures[n].analysis));
+            let traces: Vec<Vec<Trace>> = (0..done.captures.len()).map(carried).collect::<Result<_, _>>()?;
+            ooni::write(&done.captures, &traces, args.show_addresses, to)?;
+        }
         Answer::Text => {
             let options =
                 Options { style: style(args.color), addresses: args.show_addresses, verbose: args.verbose };

@@ -29,7 +29,6 @@ pub(super) struct Inputs {
     pub(super) failed: bool,
 }
 
-#[cfg_attr(not(any(feature = "tables", feature = "charts")), allow(dead_code))]
 impl Inputs {
     /// The packets of some connections of the nth capture, and of others only what they carried, from a second reading.
     /// There are none of standard input, which is read only once.
@@ -99,6 +98,9 @@ impl Reading<'_> {
         // many files are many pieces of work; few leave threads for each
         let mut settings = self.settings.clone();
         settings.threads = (settings.threads / self.files.len().max(1)).max(1);
+        if self.sha256 {
+            settings.threads = (settings.threads - 1).max(1); // the hash has one of them
+        }
         let each = in_parallel(self.files.iter().collect(), self.settings.threads, |path: &PathBuf| {
             self.one(path, settings.clone(), &progress)
         });
@@ -232,7 +234,7 @@ fn length(path: &Path) -> Option<u64> {
 fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; 1 << 17];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok(hex(&hash.finalize())),

@@ -16,6 +16,7 @@ use crate::flow::Stage;
 use crate::measure::quic::Outcome;
 use crate::measure::stall::Silence;
 use crate::measure::{QuicSummary, Summary};
+use crate::trace::{Series, Trace};
 use crate::wire::Quoted;
 
 /// The version of OONI's base format.
@@ -112,14 +113,22 @@ struct Event {
     t: f64,
 }
 
-/// Writes one line a connection, those of TCP first. The client's address, and the Community ID that would give it away,
+/// Writes one line a connection, those of TCP first. What a connection received is told over time where `traces` has it for its
+/// capture, and else as a sum. The client's address, and the Community ID that would give it away,
 /// only with `addresses`; the server's is what is measured, and always there.
 ///
 /// # Errors
 /// What writing gives.
-pub fn write(captures: &[Capture], addresses: bool, out: &mut dyn Write) -> io::Result<()> {
-    for capture in captures {
+pub fn write(
+    captures: &[Capture],
+    traces: &[Vec<Trace>],
+    addresses: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (nth, capture) in captures.iter().enumerate() {
         let a = &capture.analysis;
+        let traces: BTreeMap<usize, &Trace> =
+            traces.get(nth).into_iter().flatten().map(|t| (t.place, t)).collect();
         let mut findings: Vec<Vec<&Finding>> = vec![Vec::new(); a.verdicts.len()];
         for f in &a.findings {
             for c in &f.connections {
@@ -129,9 +138,10 @@ pub fn write(captures: &[Capture], addresses: bool, out: &mut dyn Write) -> io::
             }
         }
         let mut judged = a.verdicts.iter().zip(&findings).zip(1..);
-        for s in &a.connections {
+        for (place, s) in a.connections.iter().enumerate() {
             let Some(((verdict, findings), number)) = judged.next() else { break };
-            Seen::of_tcp(s, number, findings).write(capture, verdict, findings, addresses, out)?;
+            Seen::of_tcp(s, number, findings, traces.get(&place).copied())
+                .write(capture, verdict, findings, addresses, out)?;
         }
         for q in &a.udp.quic {
             let Some(((verdict, findings), number)) = judged.next() else { break };
@@ -152,11 +162,13 @@ struct Seen<'a> {
     duration: Span,
     tls_offered: Option<u16>,
     answered: bool,
+    /// Whether an ICMP error ended it.
+    by_icmp: bool,
     keys: TestKeys<'a>,
 }
 
 impl<'a> Seen<'a> {
-    fn of_tcp(s: &'a Summary, conn_id: u64, findings: &[&Finding]) -> Self {
+    fn of_tcp(s: &'a Summary, conn_id: u64, findings: &[&Finding], trace: Option<&Trace>) -> Self {
         let after = |t: Timestamp| t.since(s.started).secs_f64();
         let end = s.duration.secs_f64();
         let went = went(s, findings);
@@ -175,8 +187,13 @@ impl<'a> Seen<'a> {
         if let Some(failure) = later {
             events.push(event(conn_id, "read", Some(failure), None, end));
         }
-        let bytes = Some(s.flows.to_client.new_bytes).filter(|n| *n > 0);
-        events.extend(bytes.map(|n| event(conn_id, "bytes_received_cumulative", None, Some(n), end)));
+        let received = |(n, t)| event(conn_id, "bytes_received_cumulative", None, Some(n), t);
+        if let Some(trace) = trace {
+            events.extend(cumulative(&trace.series, s.started, end).map(received));
+        } else {
+            let bytes = Some(s.flows.to_client.new_bytes).filter(|n| *n > 0);
+            events.extend(bytes.map(|n| received((n, end))));
+        }
         let handshake = is_tls.then(|| {
             let failure = later.filter(|_| in_handshake);
             let answered = s.answered.filter(|_| failure.is_none()).map(|m| after(m.at));
@@ -197,6 +214,7 @@ impl<'a> Seen<'a> {
             duration: s.duration,
             tls_offered: s.tls_version,
             answered: s.server_hello,
+            by_icmp: s.refused.is_some(),
             keys: TestKeys {
                 failure: went,
                 tcp_connect: vec![TcpConnect {
@@ -237,6 +255,7 @@ impl<'a> Seen<'a> {
             duration: q.duration,
             tls_offered: q.seen.hello.as_ref().map(|h| h.version),
             answered: q.seen.sent.to_client.flights > 0,
+            by_icmp: false,
             keys: TestKeys {
                 failure,
                 tcp_connect: Vec::new(),
@@ -334,6 +353,7 @@ impl<'a> Seen<'a> {
             Some(failure::TIMEOUT) => "anomaly.timeout",
             Some(failure::EOF) => "anomaly.closed",
             Some(failure::HOST_UNREACHABLE | failure::NETWORK_UNREACHABLE) => "anomaly.unreachable",
+            Some(failure::REFUSED) if self.by_icmp => "anomaly.unreachable",
             Some(failure::INVALID_HOSTNAME | failure::INVALID_CERTIFICATE) => "anomaly.invalid_certificate",
             Some(failure::UNKNOWN_AUTHORITY) => "anomaly.unknown_authority",
             Some(_) => "inconclusive",
@@ -343,13 +363,24 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// What the client had received by the end of each bin in which something came, and when that was, in seconds from the
+/// connection's start.
+fn cumulative(series: &Series, start: Timestamp, end: f64) -> impl Iterator<Item = (u64, f64)> {
+    let came = series.bins.iter().filter(|bin| bin.of.to_client.new_bytes > 0);
+    came.scan(0, move |sum, bin| {
+        *sum += bin.of.to_client.new_bytes;
+        Some((*sum, ((bin.start + series.width).since(start).secs_f64()).min(end)))
+    })
+}
+
 /// How a TCP connection failed for its client, as far as its packets show; `None` where it did not.
 fn went(s: &Summary, findings: &[&Finding]) -> Option<&'static str> {
     let to_client = &s.flows.to_client;
     if s.stage == Stage::SynSent {
-        return Some(match (to_client.resets, s.flows.to_server.packets) {
-            (1.., _) => failure::REFUSED,
-            (0, 0..=1) => failure::NO_ANSWER, // the capture may have ended
+        return Some(match (to_client.resets, &s.refused, s.flows.to_server.packets) {
+            (1.., ..) => failure::REFUSED,
+            (0, Some(r), _) => unreachable(&r.notice.quoted),
+            (0, None, 0..=1) => failure::NO_ANSWER, // the capture may have ended
             _ => failure::TIMEOUT,
         });
     }
