@@ -6,6 +6,12 @@ use std::path::Path;
 use super::args::Analyze;
 use super::error::Error;
 use super::input::Inputs;
+#[cfg(feature = "tables")]
+use crate::base::text::Own;
+#[cfg(feature = "tables")]
+use crate::table::set::{self, Place};
+#[cfg(feature = "tables")]
+use crate::trace::{Trace, that_matter};
 
 /// What a build without tables says.
 #[cfg(not(feature = "tables"))]
@@ -25,58 +31,60 @@ pub(super) fn write(dir: &Path, done: &Inputs, args: &Analyze, err: &mut dyn Wri
         #[cfg(feature = "charts")]
         {
             let plan = super::pictures::Plan::new(done, n);
-            let traces = tables(dir, done, n, &plan.places(), args, err)?;
-            pictures.push(plan.draw(&traces, args.show_addresses));
+            let draw = |traces: &[Trace]| plan.draw(traces, args.show_addresses);
+            pictures.push(tables(dir, done, n, &plan.places(), draw, args, err)?);
         }
         #[cfg(not(feature = "charts"))]
-        tables(dir, done, n, &[], args, err)?;
+        tables(dir, done, n, &[], |_| (), args, err)?;
     }
     #[cfg(feature = "charts")]
     super::pictures::write(dir, done, &pictures, &command(args, dir), args.show_addresses)?;
     Ok(())
 }
 
-/// Writes the tables of the nth capture into the set in `dir`, and gives the traces of the connections at the places `drawn`.
-/// A capture without a SHA-256, as one of a pipe, is told and left out.
+/// Writes the tables of the nth capture into the set in `dir`, and gives what `draw` makes of the traces of the connections at
+/// the places `drawn`. What needs no packets is written by another thread, while this one reads them.
+/// A capture without a SHA-256, as one of a pipe, is told and has no tables.
 #[cfg(feature = "tables")]
-fn tables(
+fn tables<T>(
     dir: &Path,
     done: &Inputs,
     n: usize,
     drawn: &[usize],
+    draw: impl FnOnce(&[Trace]) -> T,
     args: &Analyze,
     err: &mut dyn Write,
-) -> Result<Vec<crate::trace::Trace>, Error> {
-    use crate::base::text::Own;
-    use crate::table::set::{self, Place};
-    use crate::trace::that_matter;
-
-    let (Some(capture), Some(content)) = (done.captures.get(n), done.contents.get(n)) else {
-        return Ok(Vec::new());
-    };
+) -> Result<T, Error> {
+    let capture = &done.captures[n];
     let path = Own(&capture.path).to_string();
-    let Some(sha256) = content else {
+    let Some(sha256) = done.contents.get(n).and_then(Option::as_ref) else {
         let _ = writeln!(err, "note: {path}: a pipe has no place among tables; write it to a file first");
-        return Ok(Vec::new());
+        return Ok(draw(&[]));
     };
     let settings = args.compared.words();
     let place = Place { dir, sha256, settings: &settings };
     let failed = |e| Error::file(dir, e);
-    let is_there = place.has(capture).map_err(failed)?;
-    let counted = if is_there { Vec::new() } else { that_matter(&capture.analysis) };
-    let traces = done.traces(n, drawn, &counted)?;
     let partition = set::partition(sha256);
-    if is_there {
+    if place.has(capture).map_err(failed)? {
         if !args.quiet {
             let _ = writeln!(err, "{path}: its tables are there already ({partition})");
         }
-        return Ok(traces);
+        return Ok(draw(&done.traces(n, drawn, &[])?));
     }
-    let rows = set::add(place, capture, &traces).map_err(failed)?;
+    place.clear().map_err(failed)?;
+    let (made, rows) = std::thread::scope(|scope| -> Result<_, Error> {
+        let found = scope.spawn(|| place.add_found(capture));
+        let traces = done.traces(n, drawn, &that_matter(&capture.analysis))?;
+        let series = place.add_series(&traces).map_err(failed)?;
+        let made = draw(&traces);
+        let found = found.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((made, series + found.map_err(failed)?))
+    })?;
+    let rows = rows + place.complete(capture).map_err(failed)?;
     if !args.quiet {
         let _ = writeln!(err, "{path}: {rows} rows in {}/*/{partition}", Own(&dir.to_string_lossy()));
     }
-    Ok(traces)
+    Ok(made)
 }
 
 /// The command that makes the folder's report again.

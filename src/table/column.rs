@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use polars::prelude::{
-    Column as Filled, DataFrame, Int64Chunked, IntoColumn, IntoSeries, NamedFrom, NewChunkedArray,
-    PolarsResult, Series, StringChunked, TimeUnit, TimeZone,
+    ChunkApply, Column as Filled, DataFrame, Int64Chunked, IntoColumn, IntoSeries, NamedFrom,
+    NewChunkedArray, PolarsResult, Series, StringChunked, TimeUnit, TimeZone,
 };
 
-use super::inert::{inert, moment};
+use super::inert::{inert, is_inert, moment};
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,21 +103,32 @@ pub(super) const fn column<R>(
     Column { name, kind, about, get }
 }
 
-/// Which file the rows are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum For {
-    /// Text and moments as they are.
-    Parquet,
-    /// Text inert, moments as text.
-    Csv,
+/// Rows as a frame of polars, as Parquet has them: text and moments as they are.
+pub(super) fn frame<R>(columns: &[Column<R>], rows: &[R]) -> PolarsResult<DataFrame> {
+    DataFrame::new(rows.len(), columns.iter().map(|c| filled(c, rows)).collect())
 }
 
-/// Rows as a frame of polars.
-pub(super) fn frame<R>(columns: &[Column<R>], rows: &[R], file: For) -> PolarsResult<DataFrame> {
-    DataFrame::new(rows.len(), columns.iter().map(|c| filled(c, rows, file)).collect())
+/// The same frame as CSV has it: text inert, moments as text.
+pub(super) fn as_text<R>(columns: &[Column<R>], frame: &DataFrame) -> PolarsResult<DataFrame> {
+    let shown = |(column, filled): (&Column<R>, &Filled)| match column.kind {
+        Kind::Text => {
+            let texts = filled.str()?;
+            if texts.iter().flatten().all(is_inert) {
+                return Ok(filled.clone());
+            }
+            Ok(texts.apply_values(|t| inert(t.into())).into_column())
+        }
+        Kind::Time => {
+            let moments = filled.datetime()?.physical().iter().map(|t| t.map(moment));
+            Ok(StringChunked::from_iter_options(column.name.into(), moments).into_column())
+        }
+        Kind::Count | Kind::Whole | Kind::Number | Kind::Flag => Ok(filled.clone()),
+    };
+    let columns = columns.iter().zip(frame.columns()).map(shown).collect::<PolarsResult<_>>()?;
+    DataFrame::new(frame.height(), columns)
 }
 
-fn filled<R>(column: &Column<R>, rows: &[R], file: For) -> Filled {
+fn filled<R>(column: &Column<R>, rows: &[R]) -> Filled {
     let name = column.name.into();
     let cells = rows.iter().map(column.get);
     let whole = |c| match c {
@@ -127,7 +138,6 @@ fn filled<R>(column: &Column<R>, rows: &[R], file: For) -> Filled {
     match column.kind {
         Kind::Text => {
             let texts = cells.map(|c| match c {
-                Cell::Text(t) if file == For::Csv => Some(inert(t)),
                 Cell::Text(t) => Some(t),
                 _ => None,
             });
@@ -155,9 +165,6 @@ fn filled<R>(column: &Column<R>, rows: &[R], file: For) -> Filled {
             Series::new(name, flags.collect::<Vec<_>>())
         }
         Kind::Whole => Series::new(name, cells.map(whole).collect::<Vec<_>>()),
-        Kind::Time if file == For::Csv => {
-            StringChunked::from_iter_options(name, cells.map(|c| whole(c).map(moment))).into_series()
-        }
         Kind::Time => Int64Chunked::from_iter_options(name, cells.map(whole))
             .into_datetime(TimeUnit::Nanoseconds, Some(TimeZone::UTC))
             .into_series(),

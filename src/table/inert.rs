@@ -11,10 +11,10 @@ const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－'
 /// The text with every character shown that would act unseen, and an apostrophe before what would be a formula: the
 /// mark by which spreadsheets know text.
 pub(super) fn inert(text: Cow<'_, str>) -> Cow<'_, str> {
-    let is_formula = text.trim_start().starts_with(FORMULA) || text.starts_with(FORMULA);
-    if !is_formula && !text.chars().any(acts) {
+    if is_inert(&text) {
         return text;
     }
+    let is_formula = is_formula(&text);
     let mut out = String::with_capacity(text.len() + 8);
     if is_formula {
         out.push('\'');
@@ -27,6 +27,17 @@ pub(super) fn inert(text: Cow<'_, str>) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// Whether the text can stay as it is.
+pub(super) fn is_inert(text: &str) -> bool {
+    let plain = |b: &u8| (b' '..=b'~').contains(b);
+    let acts = !text.as_bytes().iter().all(plain) && text.chars().any(acts);
+    !acts && !is_formula(text)
+}
+
+fn is_formula(text: &str) -> bool {
+    text.trim_start().starts_with(FORMULA) || text.starts_with(FORMULA)
 }
 
 /// A moment in RFC 3339, UTC, with nanoseconds; the bare number where no calendar reaches.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use polars::prelude::{CsvWriter, ParquetCompression, ParquetWriter, SerWriter};
 
-use super::column::{Column, For, frame};
+use super::column::{Column, as_text, frame};
 use crate::base::replace::write_whole;
 
 /// Rows that are turned into columns at once: a row group of Parquet.
@@ -36,7 +36,7 @@ pub(super) fn both<R>(
     parquet: impl Write + Send,
     mut csv: impl Write,
 ) -> io::Result<u64> {
-    let schema = frame(columns, &[], For::Parquet).map_err(other)?;
+    let schema = frame(columns, &[]).map_err(other)?;
     let mut parquet = ParquetWriter::new(parquet)
         .with_compression(ParquetCompression::Zstd(None))
         .set_parallel(false)
@@ -50,9 +50,10 @@ pub(super) fn both<R>(
             break;
         }
         written += batch.len() as u64;
-        let mut as_text = frame(columns, &batch, For::Csv).map_err(other)?;
-        CsvWriter::new(&mut csv).include_header(first).n_threads(1).finish(&mut as_text).map_err(other)?;
-        parquet.write_batch(&frame(columns, &batch, For::Parquet).map_err(other)?).map_err(other)?;
+        let cells = frame(columns, &batch).map_err(other)?;
+        let mut text = as_text(columns, &cells).map_err(other)?;
+        CsvWriter::new(&mut csv).include_header(first).n_threads(1).finish(&mut text).map_err(other)?;
+        parquet.write_batch(&cells).map_err(other)?;
         first = false;
     }
     parquet.finish().map_err(other)?;

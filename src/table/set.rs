@@ -59,30 +59,53 @@ impl Place<'_> {
         let whole = TABLES.iter().all(|t| self.folder(t).join("part.parquet").exists());
         Ok(whole && fs::read(self.folder(CAPTURES).join("part.csv")).is_ok_and(|old| old == csv))
     }
-}
 
-/// Adds a capture to the set, with the traces of the connections that matter; gives the number of rows in all tables.
-///
-/// # Errors
-/// What the system gives.
-pub fn add(place: Place<'_>, capture: &Capture, traces: &[Trace]) -> io::Result<u64> {
-    let (id, folder) = (&id(place.sha256)[..], |table: &str| place.folder(table));
-    // until the new parts are whole, the set does not have this capture
-    match fs::remove_file(folder(CAPTURES).join("part.csv")) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+    /// Takes the capture out of the set: until [`Self::complete`] it does not have it.
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn clear(&self) -> io::Result<()> {
+        match fs::remove_file(self.folder(CAPTURES).join("part.csv")) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
     }
-    let a = &capture.analysis;
-    let names = names::rows(std::slice::from_ref(capture)).into_iter().map(|row| Name { capture: id, row });
-    let rows = part::write(&folder("connections"), &connections::columns(), connections::rows(id, a))?
-        + part::write(&folder("findings"), &findings::columns(), findings::rows(id, capture))?
-        + part::write(
-            &folder("evidence"),
-            &findings::evidence_columns(),
-            findings::evidence_rows(id, capture),
-        )?
-        + part::write(&folder("names"), &findings::name_columns(), names)?
-        + part::write(&folder("series"), &series::columns(), series::rows(id, traces))?
-        + part::write(&folder(CAPTURES), &captures::columns(), place.last(id, capture))?;
-    Ok(rows)
+
+    /// Writes the tables that need no packets; gives the number of their rows.
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn add_found(&self, capture: &Capture) -> io::Result<u64> {
+        let (id, a) = (&id(self.sha256)[..], &capture.analysis);
+        let names = names::rows(std::slice::from_ref(capture));
+        let names = names.into_iter().map(|row| Name { capture: id, row });
+        let rows =
+            part::write(&self.folder("connections"), &connections::columns(), connections::rows(id, a))?
+                + part::write(&self.folder("findings"), &findings::columns(), findings::rows(id, capture))?
+                + part::write(
+                    &self.folder("evidence"),
+                    &findings::evidence_columns(),
+                    findings::evidence_rows(id, capture),
+                )?
+                + part::write(&self.folder("names"), &findings::name_columns(), names)?;
+        Ok(rows)
+    }
+
+    /// Writes what the connections that matter carried; gives the number of rows.
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn add_series(&self, traces: &[Trace]) -> io::Result<u64> {
+        let id = &id(self.sha256);
+        part::write(&self.folder("series"), &series::columns(), series::rows(id, traces))
+    }
+
+    /// Says that the capture is there, once all else of it is; gives the number of rows.
+    ///
+    /// # Errors
+    /// What the system gives.
+    pub fn complete(&self, capture: &Capture) -> io::Result<u64> {
+        let id = &id(self.sha256);
+        part::write(&self.folder(CAPTURES), &captures::columns(), self.last(id, capture))
+    }
 }
