@@ -6,9 +6,8 @@
 //! With `PINCHPOINT_CAPTURES` set to a folder it analyses the captures there as well, and prints what the algorithm of
 //! Flach et al. 2016 says of the same transfers.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // frames are made of numbers that fit
-// a bench is there to look at the clock
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +20,7 @@ use pinchpoint::detect::{Finding, Level, Mechanism};
 use pinchpoint::flow::table::{FlowTable, Limits};
 use pinchpoint::flow::{self, Connection};
 use pinchpoint::measure::cap::series::Series;
+use pinchpoint::testkit::clock::spent;
 use pinchpoint::testkit::flach::{self, Verdict};
 use pinchpoint::testkit::matrix::{self, Said};
 use pinchpoint::testkit::packet::Segment;
@@ -62,7 +62,7 @@ fn cost() {
         for exponent in 3..=7 {
             let n = 10u64.pow(exponent);
             let once = |caps: bool| {
-                let start = clock();
+                let start = spent();
                 let mut source = Bulk::new(kind, n);
                 let analyzer = Analyzer::new(Settings::default());
                 let mut analyzer = if caps { analyzer } else { analyzer.without_caps() };
@@ -70,7 +70,7 @@ fn cost() {
                     analyzer.push(&frame);
                 }
                 let found = analyzer.finish(Vec::new()).findings.len();
-                ((clock() - start) * 1e9 / n as f64, found)
+                (spent().saturating_sub(start).as_secs_f64() * 1e9 / n as f64, found)
             };
             // the shortest of some runs: others share the machine
             let runs = (1_000_000 / n).clamp(3, 50);
@@ -92,21 +92,6 @@ fn cost() {
             "{kind:?}: {most:.0} ns a packet of a long series, {least:.0}"
         );
     }
-}
-
-/// Seconds of a processor that this thread has had, as others may share the machine.
-#[cfg(target_os = "linux")]
-fn clock() -> f64 {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
-}
-
-/// Seconds that have passed.
-#[cfg(not(target_os = "linux"))]
-fn clock() -> f64 {
-    use std::time::Instant;
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    START.elapsed().as_secs_f64()
 }
 
 /// What a connection goes through.

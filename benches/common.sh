@@ -1,5 +1,15 @@
-# Sourced by the scripts beside it. Builds what they run; runs commands in turn, round by round, and gives medians: wall and
+# Sourced by the scripts beside it, with their arguments: `--rounds=N` is put into `n`, `given` is set where the script's own `$flag`
+# is among them, and the others go to `rest`. Builds what they run; runs commands in turn, round by round, and gives medians: wall and
 # CPU time by bash's `time`, memory by GNU time where it is installed. PINCHPOINT names another binary than the release build.
+given= rest=()
+for arg in "$@"; do
+  case $arg in
+    --rounds=*) n=${arg#*=} ;;
+    "$flag") given=1 ;;
+    -*) echo "$0: there is no option $arg" >&2 && exit 2 ;;
+    *) rest+=("$arg") ;;
+  esac
+done
 export LC_ALL=C
 tmp=$(mktemp -d -p "$( [ -w /dev/shm ] && echo /dev/shm || echo /tmp)")
 trap 'rm -rf "$tmp"' EXIT

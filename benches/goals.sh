@@ -8,16 +8,10 @@
 # growth is of CPU time. `cold` needs root, to empty the page cache; the first three need tcpdump and softflowd.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-n=7 long= goals=()
-for arg in "$@"; do
-  case $arg in
-    --rounds=*) n=${arg#*=} ;;
-    --long) long=1 ;;
-    *) goals+=("$arg") ;;
-  esac
-done
-[ ${#goals[@]} -gt 0 ] || goals=(big small many threads open memory cold growth hostile)
+n=7 flag=--long
 . benches/common.sh
+long=$given goals=("${rest[@]}")
+[ ${#goals[@]} -gt 0 ] || goals=(big small many threads open memory cold growth hostile)
 stages=$(built stages)
 row() { printf '| %s | %s | %s |\n' "$1" "$2" "$3"; }
 

@@ -13,13 +13,12 @@ if ! command -v valgrind >/dev/null; then
   echo "valgrind is not installed (apt install valgrind)" >&2
   exit 1
 fi
-profile=
-if [ "${1:-}" = --profile ]; then profile=1 && shift; fi
-inputs=("$@")
-if [ $# = 0 ]; then
+flag=--profile
+. benches/common.sh
+profile=$given inputs=("${rest[@]}")
+if [ ${#inputs[@]} = 0 ]; then
   inputs=(big@0.02 small@0.01 many@0.01 open@0.003 handshakes@0.01 one@0.03 throttled@0.01 ordinary@0.05)
 fi
-. benches/common.sh
 read -ra more <<<"${PINCHPOINT_ARGS:-}"
 program=("$PINCHPOINT" analyze --quiet --format json ${threads:+--threads 1} "${more[@]}")
 

@@ -9,16 +9,10 @@
 # goes to /dev/null.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-n=5 fast= inputs=()
-for arg in "$@"; do
-  case $arg in
-    --rounds=*) n=${arg#*=} ;;
-    --fast) fast=1 ;;
-    *) inputs+=("$arg") ;;
-  esac
-done
-[ ${#inputs[@]} -gt 0 ] || inputs=(big small many)
+n=5 flag=--fast
 . benches/common.sh
+fast=$given inputs=("${rest[@]}")
+[ ${#inputs[@]} -gt 0 ] || inputs=(big small many)
 
 slow() { [ -n "$fast" ] || program "$@"; }
 programs() {

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use pinchpoint::base::Direction::ToServer;
 use pinchpoint::base::{Span, Timestamp};
@@ -14,12 +16,10 @@ use pinchpoint::testkit::conversation::{Conversation, Peer, capture};
 use pinchpoint::testkit::pcap::PcapWriter;
 use pinchpoint::testkit::tls::{Hello, server_flight_13};
 
+use program::{piped, program, run};
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reset-after-hello/capture.pcapng")
-}
-
-fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pinchpoint")).args(args).env_remove("CLICOLOR_FORCE").output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -58,12 +58,7 @@ fn exit_codes() {
 
 #[test]
 fn a_pipe_is_read_like_a_file() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
-        .args(["analyze", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = piped(&["analyze", "-"]);
     child.stdin.take().unwrap().write_all(&std::fs::read(fixture()).unwrap()).unwrap();
     let piped = text(&child.wait_with_output().unwrap().stdout);
     let named = text(&run(&["analyze", fixture().to_str().unwrap()]).stdout);
@@ -72,8 +67,7 @@ fn a_pipe_is_read_like_a_file() {
 
 #[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
-        .args(["analyze", "--format", "ndjson"])
+    let mut child = program(&["analyze", "--format", "ndjson"])
         .args(std::iter::repeat_n(fixture(), 60))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

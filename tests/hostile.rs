@@ -3,13 +3,7 @@
 //! The bound on time is a coarse one, which quadratic time breaks and a busy machine does not. The cost against as many
 //! ordinary packets is printed (`-- --nocapture`); `docs/benchmarks/speed.md` has the figures of longer runs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::cast_possible_truncation,
-    clippy::disallowed_methods
-)]
-// the tests compare times, so they look at the clock
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_possible_truncation)]
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -18,6 +12,7 @@ use pinchpoint::analysis::{Analysis, Settings, analyze};
 use pinchpoint::base::Timestamp;
 use pinchpoint::capture::{ByteOrder, LinkType, open_reader};
 use pinchpoint::flow::table::Limits;
+use pinchpoint::testkit::clock::spent;
 use pinchpoint::testkit::pcap::{BlockOption, PcapWriter, PcapngWriter};
 use pinchpoint::testkit::traffic::hostile::CASES;
 
@@ -38,20 +33,6 @@ fn analysis(bytes: &[u8], connections: usize) -> (Analysis, Duration) {
     let settings = Settings { limits: Limits { connections }, ..Settings::default() };
     let analysis = analyze(&mut source, settings, &mut |_| {});
     (analysis, spent().saturating_sub(start))
-}
-
-/// The time that this thread has had of a processor: of a busy machine the clock on the wall would tell more than of us.
-#[cfg(target_os = "linux")]
-fn spent() -> Duration {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap())
-}
-
-/// The time since some moment.
-#[cfg(not(target_os = "linux"))]
-fn spent() -> Duration {
-    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    START.get_or_init(std::time::Instant::now).elapsed()
 }
 
 /// The packets of a case of `testkit::traffic`.

@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
+mod program;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,12 +32,10 @@ use pinchpoint::testkit::matrix::{self, Entry};
 use pinchpoint::testkit::path::{self, world::play};
 use pinchpoint::testkit::tls::{Hello, server_flight_13};
 
+use program::{piped, run};
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("capture.pcapng")
-}
-
-fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pinchpoint")).args(args).env_remove("CLICOLOR_FORCE").output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -63,12 +62,7 @@ fn it_ends_with_what_analyze_says_of_the_file() {
 #[test]
 fn a_pipe_is_said_of_while_it_is_open() {
     let bytes = std::fs::read(fixture("reset-after-hello")).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
-        .args(["live", "-r", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = piped(&["live", "-r", "-"]);
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(&bytes).unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));

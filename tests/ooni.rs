@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod json_schema;
+mod program;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -142,13 +143,7 @@ fn what_was_received_is_told_over_time() {
     assert_eq!(throttled, 2);
     // through a pipe there is no second reading, and the sum stays
     let pcap = std::fs::read(fixture("pakistan-2024")).unwrap();
-    let program = env!("CARGO_BIN_EXE_pinchpoint");
-    let mut child = std::process::Command::new(program)
-        .args(["analyze", "-q", "--format", "ooni", "-"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = program::piped(&["analyze", "-q", "--format", "ooni", "-"]);
     child.stdin.take().unwrap().write_all(&pcap).unwrap();
     let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
     let piped: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

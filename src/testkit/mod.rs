@@ -1,5 +1,6 @@
 //! Makers of the bytes that tests, benches and fixtures feed to the program; never in a release.
 
+pub mod clock;
 pub mod conversation;
 pub mod dns;
 pub mod fixture;
