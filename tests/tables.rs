@@ -189,6 +189,52 @@ fn captures_add_up_and_a_second_run_changes_nothing() {
     assert_eq!(table_files(&dir).len(), before.len());
 }
 
+/// Answers are put together part by part, so a set of many is asked otherwise than a set of two.
+#[test]
+fn a_set_of_many_captures_is_the_sum_of_them() {
+    const MANY: u64 = 70; // more than `summarize` puts together at once
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("set");
+    let dir_text = dir.to_str().unwrap().to_owned();
+    run(&["analyze", "-q", "--out", &dir_text, fixture("pakistan-2024").to_str().unwrap()]);
+    let questions = ["name", "network", "hour", "mechanism"];
+    let answer = |by: &str| -> Value {
+        let (exit, answer, err) = run(&["summarize", &dir_text, "--by", by, "--format", "json"]);
+        assert_eq!(exit, 0, "{by}: {err}");
+        serde_json::from_str(&answer).unwrap()
+    };
+    let one: Vec<Value> = questions.iter().map(|by| answer(by)).collect();
+    for table in TABLES {
+        let part = parts(&dir, table).remove(0);
+        for n in 1..MANY {
+            let copy = part.with_file_name(format!("capture=sha256-{n:016x}"));
+            fs::create_dir(&copy).unwrap();
+            for file in ["part.parquet", "part.csv"] {
+                fs::hard_link(part.join(file), copy.join(file)).unwrap();
+            }
+        }
+    }
+    for (by, one) in questions.iter().zip(&one) {
+        let many = answer(by);
+        assert_eq!(many["captures"], MANY);
+        let (one, many) = (one["rows"].as_array().unwrap(), many["rows"].as_array().unwrap());
+        assert_eq!(one.len(), many.len(), "{by}");
+        for (one, many) in one.iter().zip(many) {
+            for (key, value) in one.as_object().unwrap() {
+                let is_sum = ["connections", "findings", "clean", "confirmed", "captures", "bytes_to_client"];
+                let factor = if is_sum.contains(&key.as_str()) { MANY } else { 1 };
+                match value.as_u64() {
+                    Some(n) if factor > 1 => assert_eq!(many[key], n * factor, "{by} {key}"),
+                    _ if ["first", "last", "rate_max_bps", "hops_min", "name"].contains(&key.as_str()) => {
+                        assert_eq!(&many[key], value, "{by} {key}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn questions_over_all_captures() {
     let folder = tempfile::tempdir().unwrap();

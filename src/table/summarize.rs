@@ -226,6 +226,9 @@ fn of_findings() -> Vec<Expr> {
 
 /// Answers of several parts as one.
 fn together(parts: Vec<DataFrame>, by: By) -> PolarsResult<LazyFrame> {
+    // an answer of answers has their columns in their order, so that it can be put together with further ones
+    let columns: Vec<Expr> =
+        parts.first().into_iter().flat_map(DataFrame::get_column_names).map(|c| col(c.clone())).collect();
     let parts: Vec<LazyFrame> = parts.into_iter().map(IntoLazy::lazy).collect();
     let (sums, least, most): (&[&str], &[&str], &[&str]) = match by {
         By::Mechanism => (
@@ -251,7 +254,7 @@ fn together(parts: Vec<DataFrame>, by: By) -> PolarsResult<LazyFrame> {
     let least = least.iter().map(|c| col(*c).min());
     let most = most.iter().map(|c| col(*c).max());
     let all = concat(parts, UnionArgs::default())?;
-    Ok(all.group_by(keys(by)).agg(sums.chain(least).chain(most).collect::<Vec<_>>()))
+    Ok(all.group_by(keys(by)).agg(sums.chain(least).chain(most).collect::<Vec<_>>()).select(columns))
 }
 
 /// Worst first; hours as they came.
