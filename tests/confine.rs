@@ -3,21 +3,21 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
+mod program;
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use pinchpoint::live::confine::{Confined, Needs, confine};
 
+use program::{piped, program, run};
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pakistan-2024/capture.pcapng")
-}
-
-fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pinchpoint")).args(args).env_remove("CLICOLOR_FORCE").output().unwrap()
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn nothing_else_is_opened_and_nobody_is_reached() {
             let denied = |e: std::io::Error| assert_eq!(e.kind(), ErrorKind::PermissionDenied, "{e}");
             denied(TcpStream::connect(peer).unwrap_err());
             denied(UdpSocket::bind("127.0.0.1:0").unwrap_err());
-            denied(Command::new(env!("CARGO_BIN_EXE_pinchpoint")).spawn().unwrap_err());
+            denied(program(&[]).spawn().unwrap_err());
         }
         confined
     });
@@ -87,12 +87,7 @@ fn at_missing(input: &Path) -> PathBuf {
 /// What the kernel says of a process that waits for its input.
 #[test]
 fn the_program_is_confined_before_it_reads() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pinchpoint"))
-        .args(["analyze", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = piped(&["analyze", "-"]);
     let status = format!("/proc/{}/status", child.id());
     let begun = std::time::Instant::now();
     let confined = std::thread::spawn(|| confine(&Needs::default())).join().unwrap();
@@ -155,6 +150,8 @@ fn every_command_works_confined() {
         ok(&["analyze", file, "--out", &out]);
         assert!(Path::new(&out).join("connections").is_dir());
         assert!(!ok(&["summarize", &out]).is_empty());
+        #[cfg(feature = "charts")]
+        shell(&format!("{program} summarize {out} --chart s.svg && test -s s.svg"));
         ok(&["analyze", file, "--out", &out]);
     }
     let missing = run(&["analyze", "/no/such/file"]);

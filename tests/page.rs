@@ -52,6 +52,32 @@ fn it_says_what_was_found_why_and_what_was_not_seen() {
 }
 
 #[test]
+fn what_could_not_be_read_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (random, empty) = (folder.path().join("<b>random.pcap"), folder.path().join("empty.pcap"));
+    std::fs::write(&random, [7; 900]).unwrap();
+    std::fs::write(&empty, "").unwrap();
+    let (random, empty) = (random.to_str().unwrap(), empty.to_str().unwrap());
+    let (mut page, mut err, file) = (Vec::new(), Vec::new(), fixture());
+    let args = ["pinchpoint", "report", file.to_str().unwrap(), random, empty];
+    assert_eq!(pinchpoint::cli::run(args, &mut page, &mut err).code(), 3);
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains("2 of 3 files could not be read"), "in short");
+    assert!(page.contains("&#60;b&#62;random.pcap</bdi>: it is neither pcap nor pcapng"), "and why");
+    // nothing is no report that nothing was found
+    let out = folder.path().join("report.html");
+    let args = ["pinchpoint", "report", random, empty, "-o", out.to_str().unwrap()];
+    assert_eq!(pinchpoint::cli::run(args, &mut Vec::new(), &mut err).code(), 3);
+    assert!(!out.exists());
+    #[cfg(feature = "tables")]
+    {
+        let args = ["pinchpoint", "analyze", random, empty, "--out", folder.path().to_str().unwrap()];
+        assert_eq!(pinchpoint::cli::run(args, &mut Vec::new(), &mut err).code(), 3);
+        assert!(!out.exists());
+    }
+}
+
+#[test]
 fn it_needs_nothing_else_and_runs_nothing() {
     let page = page(&[]);
     assert!(page.contains("default-src 'none'"));

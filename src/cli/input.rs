@@ -17,6 +17,7 @@ use crate::report::Capture;
 use crate::trace::{Trace, trace};
 
 /// What became of the inputs.
+#[derive(Default)]
 pub(super) struct Inputs {
     /// Those that could be read.
     pub(super) captures: Vec<Capture>,
@@ -25,7 +26,10 @@ pub(super) struct Inputs {
     /// Of each, the SHA-256 of its content where that was asked for: of several files merged, that of their hashes.
     #[cfg_attr(not(feature = "tables"), allow(dead_code))]
     pub(super) contents: Vec<Option<String>>,
-    /// Whether any could not be read at all.
+    /// Those that could not be read at all, each with the reason.
+    #[cfg_attr(not(feature = "charts"), allow(dead_code))]
+    pub(super) unread: Vec<(String, String)>,
+    /// Whether there is any of them, or of one the hash could not be computed.
     pub(super) failed: bool,
 }
 
@@ -70,10 +74,9 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     /// Analyses all files; an unreadable one is said on `err`, and the others go on.
     pub(super) fn run(&self, err: &mut dyn Write) -> Inputs {
-        let mut done =
-            Inputs { captures: Vec::new(), paths: Vec::new(), contents: Vec::new(), failed: false };
+        let mut done = Inputs::default();
         let opened: Vec<(&PathBuf, FileSource)> = if self.merge {
-            self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done.failed, err)?))).collect()
+            self.files.iter().filter_map(|p| Some((p, Self::open(p, &mut done, err)?))).collect()
         } else {
             Vec::new()
         };
@@ -112,6 +115,7 @@ impl Reading<'_> {
                 let _ = writeln!(err, "{note}");
             }
             done.failed |= one.failed;
+            done.unread.extend(one.unread.map(|why| (shown(path), why)));
             if let Some(capture) = one.capture {
                 done.contents.push(capture.sha256.clone());
                 done.paths.push(vec![path.clone()]);
@@ -152,18 +156,20 @@ impl Reading<'_> {
             Err(e) => {
                 let _ = writeln!(notes, "error: {}: {e}", Own(&path.to_string_lossy()));
                 one.failed = true;
+                one.unread = Some(e.to_string());
             }
         }
         one.notes = String::from_utf8_lossy(&notes).lines().map(str::to_owned).collect();
         one
     }
 
-    fn open(path: &Path, failed: &mut bool, err: &mut dyn Write) -> Option<FileSource> {
+    fn open(path: &Path, done: &mut Inputs, err: &mut dyn Write) -> Option<FileSource> {
         match opened(path) {
             Ok(source) => Some(source),
             Err(e) => {
                 let _ = writeln!(err, "error: {}: {e}", Own(&path.to_string_lossy()));
-                *failed = true;
+                done.failed = true;
+                done.unread.push((shown(path), e.to_string()));
                 None
             }
         }
@@ -210,6 +216,8 @@ struct One {
     /// What is to be said of it, a line each.
     notes: Vec<String>,
     failed: bool,
+    /// Why it could not be read at all.
+    unread: Option<String>,
 }
 
 /// A hash in the making.

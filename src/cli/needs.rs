@@ -23,7 +23,12 @@ pub(super) fn of(command: &Command) -> Option<Needs> {
             Needs { read: vec![a.file.clone()], write: writes(Some(&a.output)), ..Needs::default() }
         }
         #[cfg(feature = "tables")]
-        Command::Summarize(s) => Needs { read: vec![s.dir.clone()], ..Needs::default() },
+        Command::Summarize(s) => Needs {
+            read: vec![s.dir.clone()],
+            #[cfg(feature = "charts")]
+            write: writes(s.chart.as_ref()),
+            ..Needs::default()
+        },
         #[cfg(feature = "charts")]
         Command::Chart(c) => Needs {
             read: reads(std::slice::from_ref(&c.file)),

@@ -75,7 +75,11 @@ pub(super) fn write(
             PictureFile::new(&folder.join(kind.name()).with_extension("svg"))?.write(picture)?;
         }
     }
-    let report = page::Report { captures: &done.captures, pictures, command, addresses };
+    if done.captures.is_empty() {
+        return Ok(()); // nothing was read, so there is nothing to report
+    }
+    let (captures, unread) = (&done.captures[..], &done.unread[..]);
+    let report = page::Report { captures, pictures, unread, command, addresses };
     let html = page::html(&report).map_err(Error::Usage)?;
     let file = dir.join("report.html");
     write_whole(&file, |out| out.write_all(html.as_bytes())).map_err(|e| Error::file(&file, e))

@@ -31,6 +31,7 @@ pub(super) fn run(args: &Report, out: &mut dyn Write, err: &mut dyn Write) -> Re
         let report = page::Report {
             captures: &done.captures,
             pictures: &drawn,
+            unread: &done.unread,
             command: &command.line(),
             addresses: args.show_addresses,
         };

@@ -36,6 +36,8 @@ pub struct Report<'a> {
     pub captures: &'a [Capture],
     /// The charts of each capture.
     pub pictures: &'a [Vec<(Kind, Picture)>],
+    /// Inputs that could not be read at all, each with the reason.
+    pub unread: &'a [(String, String)],
     /// The command that made it.
     pub command: &'a str,
     /// Whether addresses and folders are shown.
@@ -53,6 +55,7 @@ struct Page<'a> {
     names: Vec<Name>,
     names_left_out: usize,
     files: Vec<File<'a>>,
+    unread: Vec<(String, &'a str)>,
     several: bool,
     never_shown: &'static [&'static str],
     method: &'static [(&'static str, &'static str)],
@@ -107,7 +110,12 @@ struct Figure<'a> {
 pub fn html(r: &Report<'_>) -> Result<String, String> {
     let rows = names::rows(r.captures);
     let claimed: Vec<&NameRow> = rows.iter().filter(|n| n.is_claimed()).collect();
-    let short = short(r.captures, &rows);
+    let mut short = short(r.captures, &rows);
+    if !r.unread.is_empty() {
+        let (unread, all) = (r.unread.len(), r.unread.len() + r.captures.len());
+        let text = format!("{unread} of {all} files could not be read; nothing here is about them.");
+        short.push(Line { class: "note", mark: "!", text });
+    }
     let title = match &claimed[..] {
         [] => "No interference is claimed".to_owned(),
         [one] => format!("{}: {}", words::shortened(&one.name), words::fate(one)),
@@ -128,6 +136,7 @@ pub fn html(r: &Report<'_>) -> Result<String, String> {
         names_left_out: rows.len().saturating_sub(NAMES),
         names: rows.iter().take(NAMES).map(name).collect(),
         files,
+        unread: r.unread.iter().map(|(path, why)| (shown(path, r.addresses), why.as_str())).collect(),
         several: r.captures.len() > 1,
         never_shown: NEVER_SHOWN,
         method: METHOD,
