@@ -78,11 +78,12 @@ fn memory_does_not_grow_but_by_rows() {
         let all: Vec<String> = memory.iter().map(|m| megabytes(*m)).collect();
         println!("{connections} connections over {what}, MB of memory at each twentieth: {}", all.join(" "));
         // A row is 1 kB, of a reset connection 3 kB more, and a connection that is open, or closed for less than half a minute,
-        // some 3 kB; a look copies all of them, and what is freed is not given back at once. The last packets take 32 MiB.
+        // some 3 kB; a look copies all of them, and on a busy machine it is still there when the next memory is read. The last
+        // packets take 32 MiB.
         let most = *memory.iter().max().unwrap();
         let lingering = (i64::from(connections) * 120_000_000_000 / time.ns()).min(65_536).unsigned_abs();
         let rows = u64::from(connections.min(1 << 17));
-        let bound = 80_000 + lingering * 16 + rows * 3;
+        let bound = 80_000 + lingering * 16 + rows * 4;
         assert!(most < bound, "{most} kB at most, {bound} kB expected at most");
         // beyond the limits it is flat
         if connections >= 1 << 18 {

@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pinchpoint::capture::LinkType;
+use pinchpoint::testkit::pcap::PcapWriter;
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pakistan-2024/capture.pcapng")
 }
@@ -74,6 +77,24 @@ fn what_could_not_be_read_is_said() {
         let args = ["pinchpoint", "analyze", random, empty, "--out", folder.path().to_str().unwrap()];
         assert_eq!(pinchpoint::cli::run(args, &mut Vec::new(), &mut err).code(), 3);
         assert!(!out.exists());
+    }
+}
+
+#[test]
+fn many_captures_make_no_long_page_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing: Vec<String> = (0..30).map(|n| format!("{}/{n}.pcap", folder.path().display())).collect();
+    for file in &nothing {
+        std::fs::write(file, PcapWriter::new(LinkType::ETHERNET).finish()).unwrap();
+    }
+    let file = fixture();
+    let mut files: Vec<&str> = nothing.iter().map(String::as_str).collect();
+    files.push(file.to_str().unwrap()); // twice, and it says once what it says of itself
+    let page = page(&files);
+    assert_eq!(page.matches("a simulation, no evidence of anything</p>").count(), 1);
+    assert_eq!(page.matches("17.pcap").count(), 3, "in limits, inputs and the command");
+    for part in ["30 of 32 captures have nothing that a chart", "No finding in 30 of 32 captures"] {
+        assert!(page.contains(part), "{part}");
     }
 }
 

@@ -7,10 +7,11 @@
 mod finding;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 
+use crate::analysis::Analysis;
 use crate::base::text::{Own, Sentence, Untrusted};
 use crate::chart::{Kind, Picture};
 use crate::detect::{Level, Verdict};
@@ -56,6 +57,9 @@ struct Page<'a> {
     names_left_out: usize,
     files: Vec<File<'a>>,
     unread: Vec<(String, &'a str)>,
+    without_charts: u64,
+    without_findings: u64,
+    without_limits: u64,
     several: bool,
     never_shown: &'static [&'static str],
     method: &'static [(&'static str, &'static str)],
@@ -125,7 +129,9 @@ pub fn html(r: &Report<'_>) -> Result<String, String> {
             count(claimed.len() as u64 - 1, "other name")
         ),
     };
-    let files = r.captures.iter().zip(r.pictures).map(|(c, p)| file(c, p, r.addresses)).collect();
+    let files: Vec<File<'_>> =
+        r.captures.iter().zip(r.pictures).map(|(c, p)| file(c, p, r.addresses)).collect();
+    let without = |what: fn(&File<'_>) -> bool| files.iter().filter(|f| what(f)).count() as u64;
     let possible = |c: &Capture| c.analysis.findings.iter().filter(|f| f.level == Level::Possible).count();
     let page = Page {
         title,
@@ -135,6 +141,9 @@ pub fn html(r: &Report<'_>) -> Result<String, String> {
         pointers: r.captures.iter().map(possible).sum(),
         names_left_out: rows.len().saturating_sub(NAMES),
         names: rows.iter().take(NAMES).map(name).collect(),
+        without_charts: without(|f| f.figures.is_empty()),
+        without_findings: without(|f| f.articles.is_empty()),
+        without_limits: without(|f| f.limits.is_empty() && f.reasons.is_empty()),
         files,
         unread: r.unread.iter().map(|(path, why)| (shown(path, r.addresses), why.as_str())).collect(),
         several: r.captures.len() > 1,
@@ -167,27 +176,27 @@ fn short(captures: &[Capture], rows: &[NameRow]) -> Vec<Line> {
         );
         lines.push(Line { class: "note", mark: "•", text });
     }
+    let nameless = captures.iter().map(|c| nameless(&c.analysis)).sum();
+    if nameless > 0 {
+        let text = format!(
+            "{} that a third party interfered, on connections that show no name.",
+            count(nameless, "claim")
+        );
+        lines.push(Line { class: "bad", mark: "✗", text });
+    }
     if lines.is_empty() {
-        let resets =
-            captures.iter().flat_map(|c| &c.analysis.findings).filter(|f| f.level >= Level::Likely).count()
-                as u64;
-        let text = if resets > 0 {
-            format!(
-                "{} that a third party interfered, on connections that show no name.",
-                count(resets, "claim")
-            )
-        } else {
-            "Nothing in these packets carries the claim that somebody interfered. That is not proof that nobody did: see the limits below.".to_owned()
-        };
-        lines.push(Line {
-            class: if resets > 0 { "bad" } else { "good" },
-            mark: if resets > 0 { "✗" } else { "✓" },
-            text,
-        });
+        let text = "Nothing in these packets carries the claim that somebody interfered. That is not proof that nobody did: see the limits below.".to_owned();
+        lines.push(Line { class: "good", mark: "✓", text });
     }
     let well = rows.iter().filter(|r| !r.is_claimed() && r.ok > 0);
     lines.extend(well.take(4).map(|r| Line { class: "good", mark: "✓", text: capital(&r.sentence()) + "." }));
     lines
+}
+
+/// Claims of interference that no row of a name has.
+fn nameless(a: &Analysis) -> u64 {
+    let claims = a.findings.iter().filter(|f| f.level >= Level::Likely && !f.code.starts_with("CAP"));
+    claims.filter(|f| f.name.is_none() && f.connections.iter().all(|c| a.name(*c).is_none())).count() as u64
 }
 
 fn capital(text: &str) -> String {
@@ -213,7 +222,9 @@ fn verdicts(captures: &[Capture]) -> String {
 fn comments(captures: &[Capture]) -> Vec<String> {
     let files = captures.iter().flat_map(|c| &c.analysis.files);
     let comments = files.flat_map(|f| &f.comments).filter(|c| c.frame.is_none());
-    comments.take(COMMENTS).map(|c| Sentence(&c.text).to_string()).collect()
+    let mut seen = BTreeSet::new(); // files of one making say the same
+    let each = comments.filter(|c| seen.insert(c.text.as_str()));
+    each.take(COMMENTS).map(|c| Sentence(&c.text).to_string()).collect()
 }
 
 fn name(row: &NameRow) -> Name {
