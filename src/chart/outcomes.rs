@@ -10,10 +10,13 @@ use super::{Drawn, Subject};
 use crate::analysis::Analysis;
 use crate::base::{Span, Timestamp};
 use crate::detect::{Level, Mechanism, Verdict};
-use crate::report::units::count;
+use crate::report::units::{count, thousands};
 
 /// Names that have a row; the others are counted.
 const NAMES: usize = 20;
+
+/// Rows kept for names that went well, where there are such: what the others are held against.
+const WELL: usize = 5;
 
 /// Columns of time.
 const COLUMNS: usize = 26;
@@ -78,6 +81,16 @@ struct Row {
     connections: u64,
 }
 
+/// Keeps the rows that are drawn, of rows that have the worst first and those that went well last.
+fn keep(rows: &mut Vec<(&str, Row)>) {
+    let bad = rows.partition_point(|(_, r)| r.worst > Some(Fate::Clean));
+    let well = (rows.len() - bad).min(WELL);
+    if bad > NAMES - well {
+        rows.drain(NAMES - well..bad);
+    }
+    rows.truncate(NAMES);
+}
+
 #[allow(clippy::cast_precision_loss)] // places on a page
 pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     let a = s.analysis();
@@ -116,7 +129,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         y.worst.cmp(&x.worst).then(y.connections.cmp(&x.connections)).then_with(|| a.cmp(b))
     });
     let others = rows.len().saturating_sub(NAMES);
-    rows.truncate(NAMES);
+    keep(&mut rows);
     let present = |f: &Fate| totals.contains_key(f);
     head.key = Fate::ALL
         .iter()
@@ -124,8 +137,11 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         .map(|f| f.look())
         .map(|(m, c, t)| (m, c, t.to_owned()))
         .collect();
-    let said: Vec<String> =
-        Fate::ALL.iter().filter(|f| present(f)).map(|f| format!("{} {}", totals[f], f.look().2)).collect();
+    let said: Vec<String> = Fate::ALL
+        .iter()
+        .filter(|f| present(f))
+        .map(|f| format!("{} {}", thousands(totals[f]), f.look().2))
+        .collect();
     let n: u64 = totals.values().sum();
     head.says = format!("{}: {}.", count(n, "connection"), said.join(", "));
     let more =
@@ -136,7 +152,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         .map(|(name, r)| {
             let sums = Fate::ALL.iter().filter_map(|f| {
                 let n: u64 = r.cells.values().filter_map(|c| c.get(f)).sum();
-                (n > 0).then(|| format!("{n} {}", f.look().2))
+                (n > 0).then(|| format!("{} {}", thousands(n), f.look().2))
             });
             format!("{}: {}", words::name(name, 40), sums.collect::<Vec<_>>().join(", "))
         })
@@ -198,4 +214,23 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         }
     });
     Drawn { head, description, svg, is_empty: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_of_those_that_went_well_stay() {
+        let rows = |bad: usize, well: usize| {
+            let row = |worst| ("", Row { worst: Some(worst), ..Row::default() });
+            let mut rows: Vec<_> = (0..bad).map(|_| row(Fate::Reset)).collect();
+            rows.extend((0..well).map(|_| row(Fate::Clean)));
+            keep(&mut rows);
+            let bad = rows.iter().filter(|(_, r)| r.worst == Some(Fate::Reset)).count();
+            (bad, rows.len() - bad)
+        };
+        assert_eq!([rows(100, 100), rows(100, 2), rows(100, 0)], [(15, 5), (18, 2), (20, 0)]);
+        assert_eq!([rows(3, 100), rows(17, 5), rows(0, 0)], [(3, 17), (15, 5), (0, 0)]);
+    }
 }

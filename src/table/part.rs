@@ -10,7 +10,7 @@ use super::column::{Column, as_text, frame};
 use crate::base::replace::write_whole;
 
 /// Rows that are turned into columns at once: a row group of Parquet.
-const BATCH: usize = 1 << 16;
+const BATCH: usize = 1 << 14;
 
 /// Writes both files into a folder, which is made.
 pub(super) fn write<R>(
