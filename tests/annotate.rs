@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod program;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -18,16 +20,10 @@ use pinchpoint::testkit::tls::{Hello, server_flight_13};
 use pinchpoint::wire::tcp::Flags;
 use serde_json::Value;
 
+use program::within as run;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("capture.pcapng")
-}
-
-/// Runs the program; its exit code and the two streams.
-fn run(args: &[&str]) -> (u8, String, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit =
-        pinchpoint::cli::run(std::iter::once("pinchpoint").chain(args.iter().copied()), &mut out, &mut err);
-    (exit.code(), String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
 /// Annotates `input` and gives the copy with the exit code.

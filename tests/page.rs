@@ -3,6 +3,8 @@
 #![cfg(feature = "charts")]
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,17 +12,17 @@ use std::process::Command;
 use pinchpoint::capture::LinkType;
 use pinchpoint::testkit::pcap::PcapWriter;
 
+use program::within;
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pakistan-2024/capture.pcapng")
 }
 
 fn page(more: &[&str]) -> String {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
     let file = fixture();
-    let args = ["pinchpoint", "report", file.to_str().unwrap()].into_iter().chain(more.iter().copied());
-    let exit = pinchpoint::cli::run(args, &mut out, &mut err);
-    assert_eq!((exit.code(), String::from_utf8(err).unwrap()), (0, String::new()));
-    String::from_utf8(out).unwrap()
+    let (code, page, err) = within(&[&["report", file.to_str().unwrap()], more].concat());
+    assert_eq!((code, err), (0, String::new()));
+    page
 }
 
 /// The attribute's values, in order.
@@ -61,21 +63,19 @@ fn what_could_not_be_read_is_said() {
     std::fs::write(&random, [7; 900]).unwrap();
     std::fs::write(&empty, "").unwrap();
     let (random, empty) = (random.to_str().unwrap(), empty.to_str().unwrap());
-    let (mut page, mut err, file) = (Vec::new(), Vec::new(), fixture());
-    let args = ["pinchpoint", "report", file.to_str().unwrap(), random, empty];
-    assert_eq!(pinchpoint::cli::run(args, &mut page, &mut err).code(), 3);
-    let page = String::from_utf8(page).unwrap();
+    let file = fixture();
+    let (code, page, _) = within(&["report", file.to_str().unwrap(), random, empty]);
+    assert_eq!(code, 3);
     assert!(page.contains("2 of 3 files could not be read"), "in short");
     assert!(page.contains("&#60;b&#62;random.pcap</bdi>: it is neither pcap nor pcapng"), "and why");
     // nothing is no report that nothing was found
     let out = folder.path().join("report.html");
-    let args = ["pinchpoint", "report", random, empty, "-o", out.to_str().unwrap()];
-    assert_eq!(pinchpoint::cli::run(args, &mut Vec::new(), &mut err).code(), 3);
+    assert_eq!(within(&["report", random, empty, "-o", out.to_str().unwrap()]).0, 3);
     assert!(!out.exists());
     #[cfg(feature = "tables")]
     {
-        let args = ["pinchpoint", "analyze", random, empty, "--out", folder.path().to_str().unwrap()];
-        assert_eq!(pinchpoint::cli::run(args, &mut Vec::new(), &mut err).code(), 3);
+        let folder = folder.path().to_str().unwrap();
+        assert_eq!(within(&["analyze", random, empty, "--out", folder]).0, 3);
         assert!(!out.exists());
     }
 }

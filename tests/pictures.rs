@@ -5,20 +5,16 @@
 #![cfg(feature = "charts")]
 #![allow(clippy::unwrap_used)]
 
+mod program;
+
 use std::path::{Path, PathBuf};
 
 use pinchpoint::chart::Kind;
 
+use program::bytes_within as run;
+
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pakistan-2024/capture.pcapng")
-}
-
-/// Exit code, standard output, standard error.
-fn run(args: &[&str]) -> (u8, Vec<u8>, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let all = std::iter::once("pinchpoint").chain(args.iter().copied());
-    let exit = pinchpoint::cli::run(all, &mut out, &mut err);
-    (exit.code(), out, String::from_utf8(err).unwrap())
 }
 
 fn svg(file: &Path, kind: Kind, more: &[&str]) -> String {

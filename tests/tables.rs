@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod csv;
+mod program;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,18 +15,12 @@ use polars::prelude::{AnyValue, DataFrame, DataType, ParquetReader, SerReader, T
 use serde_json::Value;
 
 use csv::cells;
+use program::within as run;
 
 const TABLES: [&str; 6] = ["captures", "connections", "evidence", "findings", "names", "series"];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).join("capture.pcapng")
-}
-
-fn run(args: &[&str]) -> (u8, String, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit =
-        pinchpoint::cli::run(std::iter::once("pinchpoint").chain(args.iter().copied()), &mut out, &mut err);
-    (exit.code(), String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
 }
 
 /// The partitions of a table.
