@@ -21,7 +21,7 @@ const HOUR: Span = Span::from_secs(3600);
 
 /// How the parts of a bar look, the worst first: told apart by their shape too.
 const LOOKS: [(Mark, plotters::style::RGBColor); 3] =
-    [(Mark::Square, ink::VERMILLION), (Mark::Bar, ink::QUIET), (Mark::Box, ink::GREEN)];
+    [(Mark::Square, ink::VERMILLION), (Mark::Bar, ink::LINE), (Mark::Box, ink::GREEN)];
 
 /// Draws an answer.
 pub fn summary(answer: &Answer) -> Picture {
@@ -209,7 +209,7 @@ fn bar(c: &mut Canvas<'_>, part: usize, from: (f64, f64), to: (f64, f64), thinne
                 (from.0 + thinner.0, from.1 + thinner.1),
                 (to.0 - thinner.0, to.1 - thinner.1),
                 *color,
-                0.55,
+                1.0,
             );
         }
         _ => c.frame((from.0 + 0.8, from.1 + 0.8), (to.0 - 0.8, to.1 - 0.8), pen(*color, 1.6)),
