@@ -38,7 +38,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     };
     let time = |at: Timestamp| at.since(start).secs_f64();
     let ms = |r: Span| r.secs_f64() * 1e3;
-    let end = t.points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-6);
+    let end = t.points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-3);
     let of = |d: Direction| t.round_trips.iter().filter(move |r| r.direction == d);
     // what lies on the capturing host's own link tells nothing beside the path
     let worst = |d: Direction| of(d).map(|r| ms(r.took)).fold(0.0, f64::max);

@@ -59,7 +59,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     }
     let start = first.at;
     let time = |at: Timestamp| at.since(start).secs_f64();
-    let end = t.points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-6);
+    let end = t.points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-3);
     let top = data.iter().map(|p| p.seq + i64::from(p.len)).max().unwrap_or(1).max(1) as f64;
     let answers: Vec<(f64, &Point)> =
         t.points.iter().filter(|p| p.direction == d.reversed()).map(|p| (time(p.at), p)).collect();

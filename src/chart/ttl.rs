@@ -4,7 +4,7 @@ use super::canvas::{Mark, Side, Words, ink, pen};
 use super::choose::forged;
 use super::plot::{Axis, Head, LABEL, Room, page};
 use super::scale::{sparse, spread, ticks};
-use super::words::{number, utc};
+use super::words::{number, utc, width};
 use super::{Drawn, Subject};
 use crate::base::{Direction, Timestamp};
 use crate::trace::Point;
@@ -30,7 +30,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
     };
     let claims = forged(s.analysis(), &places);
     let time = |at: Timestamp| at.since(start).secs_f64();
-    let end = points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-6);
+    let end = points.iter().map(|p| time(p.at)).fold(0.0, f64::max).max(1e-3);
     let (low, high) = points.iter().fold((u8::MAX, 0), |(l, h), p| (l.min(p.ttl), h.max(p.ttl)));
     let odd: Vec<&&Point> = points.iter().filter(|p| claims.contains_key(&p.frame)).collect();
     let level = claims.values().max().copied();
@@ -59,19 +59,25 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
             let resets = odd.iter().all(|p| p.flags.has(Flags::RST));
             let what = if resets { "reset" } else { "packet" };
             let plural = if n == 1 { format!("{what} has") } else { format!("{what}s have") };
-            format!("; {packets} {} {plural} {have}", level.words())
+            format!("{packets} {} {plural} {have}", level.words())
         }
-        _ => "; no packet is taken for forged".to_owned(),
+        _ => "no packet is taken for forged".to_owned(),
     };
-    let mut usual_text = usual_words.join(", ");
-    if let Some(first) = usual_text.get(0..1) {
-        usual_text = first.to_uppercase() + &usual_text[1..];
+    let usual_text = Some(usual_words.join(", ")).filter(|t| !t.is_empty());
+    let mut says = usual_text.into_iter().chain([odd_words]).collect::<Vec<_>>().join("; ");
+    if let Some(first) = says.get(0..1) {
+        says = first.to_uppercase() + &says[1..];
     }
-    head.says = format!("{usual_text}{odd_words}.");
-    head.key = vec![
-        (Mark::Ring, ink::BLUE, "packet of the client".to_owned()),
-        (Mark::Square, ink::GREEN, "packet of the server".to_owned()),
+    head.says = says + ".";
+    let key = [
+        (client, Mark::Ring, ink::BLUE, "packet of the client"),
+        (server, Mark::Square, ink::GREEN, "packet of the server"),
     ];
+    head.key = key
+        .iter()
+        .filter(|k| k.0.is_some())
+        .map(|(_, mark, color, t)| (*mark, *color, (*t).to_owned()))
+        .collect();
     if let Some(level) = level {
         head.key.push((Mark::Diamond, ink::VERMILLION, format!("{} packet", level.words())));
     }
@@ -86,7 +92,7 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         number((end * 10.0).round() / 10.0),
         utc(start)
     );
-    let range = (f64::from(low) - 4.0, f64::from(high) + 4.0);
+    let range = (f64::from(low) - 4.5, f64::from(high) + 4.5);
     let mut y_ticks = ticks(range.0, range.1, 6.0);
     y_ticks.retain(|t| t.fract().abs() < 1e-9);
     let x = Axis {
@@ -101,7 +107,18 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
         says: &number,
         label: if v6 { "hop limit on arrival" } else { "TTL on arrival (hops left)" }.to_owned(),
     };
-    let svg = page(&head, Room { left: 60.0, right: 124.0, height: 290.0, ..Room::default() }, |c, p| {
+    // what stands at the right: whose TTL, and how large the letters are
+    let mut named: Vec<(u8, String, plotters::style::RGBColor, f64)> = Vec::new();
+    for (t, label, color) in [(client, "client", ink::BLUE), (server, "server", ink::GREEN)] {
+        named.extend(t.map(|t| (t, format!("{label}: {t}"), color, LABEL)));
+    }
+    if let (Some(first), Some(level)) = (odd.first(), level) {
+        let label = format!("{}: {}", level.words(), values(&odd, "–"));
+        named.push((first.ttl, label, ink::VERMILLION, LABEL - 1.5));
+    }
+    let widest = named.iter().map(|n| width(&n.1, n.3, n.2 == ink::VERMILLION)).fold(0.0, f64::max);
+    let room = Room { left: 60.0, right: (widest + 26.0).max(124.0), height: 290.0, ..Room::default() };
+    let svg = page(&head, room, |c, p| {
         p.axes(c, &x, &y);
         for (d, mark, color, r) in [
             (Direction::ToServer, Mark::Ring, ink::BLUE, 3.4),
@@ -112,36 +129,19 @@ pub(super) fn draw(s: &Subject<'_>) -> Drawn {
                 c.mark(mark, place, r, color);
             }
         }
-        let mut named: Vec<(f64, String, plotters::style::RGBColor)> = Vec::new();
-        for (t, label, color) in [(client, "client", ink::BLUE), (server, "server", ink::GREEN)] {
-            if let Some(t) = t {
-                named.push((p.at(0.0, f64::from(t)).1, format!("{label}: {t}"), color));
-            }
-        }
         for q in &odd {
             c.mark(Mark::Diamond, p.at(time(q.at), f64::from(q.ttl)), 6.5, ink::VERMILLION);
         }
-        if let (Some(first), Some(level)) = (odd.first(), level) {
-            named.push((
-                p.at(0.0, f64::from(first.ttl)).1,
-                format!("{}: {}", level.words(), values(&odd, "–")),
-                ink::VERMILLION,
-            ));
-        }
-        let mut places: Vec<f64> = named.iter().map(|n| n.0).collect();
+        let from = |ttl: u8| p.at(0.0, f64::from(ttl)).1;
+        let mut places: Vec<f64> = named.iter().map(|n| from(n.0)).collect();
         spread(&mut places, LABEL + 4.0, p.top, p.bottom);
-        for ((from, label, color), y) in named.iter().zip(places) {
-            c.line((p.right + 2.0, *from), (p.right + 8.0, y), pen(*color, 1.2));
+        for ((ttl, label, color, size), y) in named.iter().zip(places) {
+            c.line((p.right + 2.0, from(*ttl)), (p.right + 8.0, y), pen(*color, 1.2));
             let bold = *color == ink::VERMILLION;
             c.text(
                 (p.right + 10.0, y + LABEL * 0.35),
                 label,
-                Words {
-                    bold,
-                    color: ink::text(*color),
-                    side: Side::Start,
-                    ..Words::new(if bold { LABEL - 1.5 } else { LABEL })
-                },
+                Words { bold, color: ink::text(*color), side: Side::Start, ..Words::new(*size) },
             );
         }
     });
