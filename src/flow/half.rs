@@ -100,6 +100,11 @@ impl Rtt {
         }
     }
 
+    /// Whether there is any.
+    pub const fn is_known(&self) -> bool {
+        self.min.is_some() || self.min_by_timestamps.is_some()
+    }
+
     /// The shortest that is known by any method.
     pub fn shortest(&self) -> Option<Span> {
         match (self.min, self.min_by_timestamps) {

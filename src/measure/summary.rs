@@ -88,7 +88,7 @@ pub struct Summary {
     pub duration: Span,
     /// Each direction.
     pub flows: PerDirection<Flow>,
-    /// The shortest round trip between the ends: the sum of the shortest to each.
+    /// The shortest round trip between the ends: the sum of the shortest to each, where both are known.
     pub rtt_min: Option<Span>,
     /// Name asked for by SNI, in lower case.
     pub sni: Option<Box<str>>,
@@ -165,9 +165,12 @@ impl Summary {
             to_server: c.application.records.to_server.alert,
             to_client: c.application.records.to_client.alert,
         };
-        let rtt_min = c.halves.to_server.rtt.through(&c.halves.to_client.rtt);
+        let through = c.halves.to_server.rtt.through(&c.halves.to_client.rtt);
+        // that to one end alone is no round trip between both
+        let rtt_min =
+            through.filter(|_| c.halves.to_server.rtt.is_known() && c.halves.to_client.rtt.is_known());
         let (conn_state, stage, signature) = (c.conn_state(), c.stage(), c.signature(seen_until));
-        let (sizes, refused, stall) = (split(&c), refused(&c).map(Box::new), stall(&c, seen_until, rtt_min));
+        let (sizes, refused, stall) = (split(&c), refused(&c).map(Box::new), stall(&c, seen_until, through));
         let request = c.application.request().and_then(|r| r.host.as_ref());
         let http_host = request.map(|n| n.folded.as_str().into());
         let close_notify = PerDirection {
