@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn what_passes_without_tokens_speaks_against_a_policer_and_losses_do_not() {
+        let tally = |lost, passed| [Tally { lost, passed }, Tally::default()];
+        let with_empty = |empty| Replay { empty, full: tally(0.0, 500.0), ..Replay::default() };
+        let likelihood = |empty: [Tally; 2]| with_empty(empty).log_likelihood();
+        let learned = |empty: [Tally; 2]| empty[0].log_likelihood();
+        let nothing = likelihood(tally(0.0, 0.0));
+        // what is expected costs next to nothing, less than where it had to be learned; what is not costs more
+        let lost = likelihood(tally(40.0, 0.0)) - nothing;
+        assert!(lost > -1.0 && lost > learned(tally(40.0, 0.0)) + 1.0, "{lost}");
+        let half = likelihood(tally(20.0, 20.0)) - nothing;
+        assert!(half < learned(tally(20.0, 20.0)) - 5.0, "{half}");
+    }
+
+    #[test]
     fn merging_keeps_time_and_what_passed() {
         let packets = packets();
         let (each, merged) = (steps(&packets, 0.0), steps(&packets, 0.001));
