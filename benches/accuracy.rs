@@ -1,7 +1,8 @@
 //! The detectors against the simulated path: precision, recall, errors and calibration, by rule, place and scenario.
 //!
 //! `cargo bench --bench accuracy` plays every scenario of `fixtures/scenarios/` with all its seeds, prints the tables, and
-//! writes them into `docs/accuracy.md` between its marks. It fails under the bounds of `testkit::matrix`. With
+//! writes them into `docs/accuracy.md` between its marks. It fails under the bounds of `testkit::matrix`, and where
+//! a weight that the matrix sets is another one in the table. With
 //! `PINCHPOINT_SEED=n` it plays other seeds and writes nothing; with `PINCHPOINT_MISSES=1` it lists what it got wrong.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_methods)]
@@ -58,4 +59,7 @@ fn main() {
     assert!(took < allowed, "{took:?} is more than {allowed:?}");
     assert!(scores.connections >= 2000, "{} connections are no matrix", scores.connections);
     scores.check();
+    if other.is_none() {
+        scores.check_weights();
+    }
 }

@@ -59,6 +59,26 @@ const SHORT_LEAD: f64 = 40.0;
 /// and more with those queues.
 const LONGER: f64 = 0.7;
 
+/// How long a receiver may delay an acknowledgment (RFC 9293 §3.8.6.3): who waited longer stood in a queue.
+const LATE: f64 = 0.5;
+
+/// How far the rates of a bucket that loses and of a queue that is emptied may be apart and be one box's: both are exact to a
+/// few hundredths where many packets show them.
+const ONE_RATE: f64 = 0.05;
+
+/// The share of the longest wait that packets beside losses waited where the queue was full; a sender that paces at a policer's
+/// rate has acknowledgments that are late at that rate as well, but not beside losses.
+const FULL: f64 = 0.5;
+
+/// Packets wait, longest beside losses, and leave at the bucket's rate; or wait beside losses for longer than others, and than
+/// acknowledgments do: one box with a queue that is short beside its burst.
+fn same_box(f: &Fits, p: &PolicerFit, w: &Waiting) -> bool {
+    let at_one_rate = queue(f).is_some_and(|q| (q.rate / p.bucket.rate).ln().abs() < ONE_RATE);
+    let full = w.at_loss - w.base > FULL * (w.most - w.base);
+    let longer = |(delay, rank): (f64, f64)| delay - w.median > LATE && rank > LONGER;
+    at_one_rate && full || longer((w.at_loss, w.rank_at_loss)) || longer(w.nearest)
+}
+
 /// A short queue that another rate and depth explain: the losses of a link faster than this bucket.
 fn short_queue(f: &Fits, p: &PolicerFit, w: &Waiting, waited: f64) -> bool {
     // the more careful of two readings: late acknowledgments count as waiting here
@@ -69,11 +89,13 @@ fn short_queue(f: &Fits, p: &PolicerFit, w: &Waiting, waited: f64) -> bool {
 }
 
 pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
-    let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else { return Delay::Unknown };
+    let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else {
+        return Delay::Unknown;
+    };
     let refill = p.bucket.depth / p.interval[1];
     let waited = (w.at_loss - w.base) / (p.bucket.depth / p.bucket.rate);
     let longest = w.rank_at_loss >= LONGEST && w.at_loss - w.median > w.noise / 2.0 + TICKS;
-    if waited > QUEUED && w.rank_at_loss > LONGER {
+    if waited > QUEUED && w.rank_at_loss > LONGER || same_box(f, p, w) {
         Delay::Queued
     } else if short_queue(f, p, w, waited) || f.early > p.gain {
         Delay::Between

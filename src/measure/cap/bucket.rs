@@ -42,6 +42,12 @@ impl Tally {
         self.lost + self.passed
     }
 
+    /// The same after others were seen: what is known of the chance beforehand.
+    fn log_likelihood_after(self, before: Self) -> f64 {
+        let both = Self { lost: self.lost + before.lost, passed: self.passed + before.passed };
+        both.log_likelihood() - before.log_likelihood()
+    }
+
     /// Natural logarithm of the probability of these outcomes under the best constant chance, less what learning
     /// that chance costs (Krichevsky and Trofimov 1981: half the logarithm of the count, and ln 2).
     pub fn log_likelihood(self) -> f64 {
@@ -80,6 +86,11 @@ pub struct Replay {
 const EXPLAINED: f64 = 0.75;
 const ALLOWED: f64 = 0.93;
 
+/// What a policer is known to do without tokens before the first packet is seen: it loses what comes, as if it had done so to
+/// this many. How surely it passes what finds tokens is left open, as losses have other causes, too. Over fifteen base seeds of the
+/// simulated matrix, 12 to 24 part the buckets from losses in runs best; with nothing known, a tenth as well.
+const LOSES: Tally = Tally { lost: 16.0, passed: 0.0 };
+
 fn sum(t: [Tally; 2]) -> Tally {
     Tally { lost: t[0].lost + t[1].lost, passed: t[0].passed + t[1].passed }
 }
@@ -91,7 +102,8 @@ impl Replay {
         if share(sum(self.full)) > share(sum(self.empty)) && self.losses().0 > 0.0 {
             return f64::NEG_INFINITY;
         }
-        self.empty.into_iter().chain(self.edge).chain(self.full).map(Tally::log_likelihood).sum()
+        let empty: f64 = self.empty.into_iter().map(|t| t.log_likelihood_after(LOSES)).sum();
+        empty + self.edge.into_iter().chain(self.full).map(Tally::log_likelihood).sum::<f64>()
     }
 
     /// Whether it is a policer's: nearly all losses without tokens, nearly all passes with.
@@ -306,6 +318,20 @@ mod tests {
             assert!((all - 2000.0).abs() < 1e-9, "each packet is counted once: {r:?}");
         }
         assert!(alone.windows(2).any(|w| w[0] != w[1]), "they differ");
+    }
+
+    #[test]
+    fn what_passes_without_tokens_speaks_against_a_policer_and_losses_do_not() {
+        let tally = |lost, passed| [Tally { lost, passed }, Tally::default()];
+        let with_empty = |empty| Replay { empty, full: tally(0.0, 500.0), ..Replay::default() };
+        let likelihood = |empty: [Tally; 2]| with_empty(empty).log_likelihood();
+        let learned = |empty: [Tally; 2]| empty[0].log_likelihood();
+        let nothing = likelihood(tally(0.0, 0.0));
+        // what is expected costs next to nothing, less than where it had to be learned; what is not costs more
+        let lost = likelihood(tally(40.0, 0.0)) - nothing;
+        assert!(lost > -1.0 && lost > learned(tally(40.0, 0.0)) + 1.0, "{lost}");
+        let half = likelihood(tally(20.0, 20.0)) - nothing;
+        assert!(half < learned(tally(20.0, 20.0)) - 5.0, "{half}");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Search {
     /// How well each foretells the losses, and whether it is a policer's.
     fn scores(&self, buckets: &[(Bucket, Exactness)]) -> Vec<Score> {
         let guesses: Vec<Guess> = buckets.iter().map(|(b, exact)| self.guess(*b, *exact)).collect();
-        let deep = |g: &Guess| g.bucket.depth >= SHALLOWEST * self.largest.max(g.slack);
+        let deep = |g: &Guess| g.bucket.depth >= (SHALLOWEST * self.largest).max(VAGUEST * g.slack);
         let replays = replays(&self.steps, &guesses);
         let score = |(g, r): (&Guess, Replay)| {
             if deep(g) { Score { likelihood: r.log_likelihood(), holds: r.holds() } } else { Score::NONE }
@@ -113,7 +113,14 @@ pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     if !at.score.likelihood.is_finite() {
         return None;
     }
-    let (bucket, mut interval) = plateau(&whole, at);
+    let (mut bucket, mut interval) = plateau(&whole, at);
+    if interval[1] > interval[0] * LOOSE {
+        let mut middle = across(&search, at, interval);
+        middle.score = whole.scores(&[(middle.at, exact)])[0];
+        if middle.score.likelihood >= at.score.likelihood - WITHIN && middle.score.holds == at.score.holds {
+            (bucket, interval) = (middle.at, plateau(&whole, middle).1);
+        }
+    }
     let guess = whole.guess(bucket, exact);
     let replay = replay(&whole.steps, guess);
     // between the first loss after a full bucket and the last, one packet more or less is what a rate can be off by
@@ -233,8 +240,9 @@ const NEAR: [f64; 6] = [0.97, 0.99, 1.0, 1.02, 1.06, 1.15];
 
 /// Full packets that a bucket holds at least, and times what a guess may be off: one that holds fewer is one of pauses between
 /// packets, which losses make themselves. Behind losses at random of 3% and more, buckets of 4.8 to 6 kB with a slack of
-/// 3.1 kB seem to be (simulated, 14 of 768).
+/// 3.1 kB seem to be (simulated, 14 of 768), behind RED one of 6.8 kB; of 4156 true ones all but two hold five times the slack.
 const SHALLOWEST: f64 = 2.0;
+const VAGUEST: f64 = 3.0;
 
 /// How many starts the fine search climbs from.
 const CLIMBS: usize = 3;
@@ -250,43 +258,96 @@ const WITHIN: f64 = 1.92;
 /// How many steps, each 1.7 times the one before, lead away from a rate: to two and a half times it.
 const EDGE_STEPS: usize = 16;
 
-/// The rates that do about as well as the best, each with the depth that suits it, and the middle of those that do
-/// equally well: where a bucket fills up between bursts, losses bound the rate only loosely.
+/// An interval of the rate whose ends differ by more than this factor is loose. It is searched at so many rates, then the part that
+/// does as well as the best at so many more, each with the depths within a packet of the best.
+const LOOSE: f64 = 1.1;
+const ACROSS: [i32; 2] = [16, 8];
+const EIGHTHS: i32 = 8;
+
+/// The bucket in the middle of a loose interval. A bucket that fills up between bursts shows its rate in a few packets only, and
+/// what it lets pass in whole packets: the likelihood has many peaks then, a part of a packet apart, of which a climb finds one.
+fn across(search: &Search, best: Climber, [mut low, mut high]: [f64; 2]) -> Climber {
+    let eighth = search.largest / f64::from(EIGHTHS);
+    let (mut top, mut middle) = (f64::NEG_INFINITY, best);
+    for count in ACROSS {
+        let step = (high / low).powf(1.0 / f64::from(count - 1));
+        let mut found: Vec<(Bucket, f64)> = Vec::new();
+        for n in 0..count {
+            let rate = low * step.powi(n);
+            let bucket = |n| Bucket { rate, depth: best.at.depth + f64::from(n) * eighth };
+            let tried: Vec<(Bucket, Exactness)> =
+                (-EIGHTHS..EIGHTHS).map(|n| (bucket(n), best.exact)).collect();
+            let scores = tried.iter().zip(search.scores(&tried)).map(|((b, _), s)| (*b, s.likelihood));
+            found.extend(scores.max_by(|a, b| a.1.total_cmp(&b.1)));
+        }
+        top = found.iter().map(|(_, s)| *s).fold(top, f64::max);
+        for (_, s) in &mut found {
+            *s -= top;
+        }
+        let mean = mean(&mut found);
+        found.retain(|(_, s)| *s >= -WITHIN);
+        let from_mean = |b: &Bucket| (b.rate / mean.rate).ln().abs();
+        if let Some((b, _)) = found.iter().min_by(|a, b| from_mean(&a.0).total_cmp(&from_mean(&b.0))) {
+            middle.at = *b;
+        }
+        if let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) {
+            (low, high) = (first.rate / step, last.rate * step);
+        }
+    }
+    middle
+}
+
+/// The rates that do about as well as the best, each with the depth that suits it, and the mean of them all, by their likelihoods:
+/// where a bucket fills up between bursts, losses bound the rate only loosely.
 fn plateau(search: &Search, best: Climber) -> (Bucket, [f64; 2]) {
-    // below and above: the last that does as well, the last within the interval, and whether that goes on
-    let mut edges = [(best.at, best.at, true); 2];
+    // on both sides: the last within the interval, and whether that goes on
+    let mut edges = [(best.at, true); 2];
+    let mut seen = vec![(best.at, 0.0)];
     let mut step = 0.0005f64;
     for _ in 0..EDGE_STEPS {
         let factors = [1.0 / (1.0 + step), 1.0 + step];
         let mut tried: Vec<(Bucket, Exactness)> = Vec::new();
-        for ((_, within, on), factor) in edges.iter().zip(factors) {
+        for ((within, on), factor) in edges.iter().zip(factors) {
             let rate = best.at.rate * factor;
             let depths = [0.97, 1.0, 1.03].map(|d| (Bucket { rate, depth: within.depth * d }, best.exact));
             tried.extend(depths.into_iter().filter(|_| *on));
         }
         let scores = search.scores(&tried);
         let mut found = tried.chunks(3).zip(scores.chunks(3));
-        for (same, within, on) in edges.iter_mut().filter(|(.., on)| *on) {
+        for (within, on) in edges.iter_mut().filter(|(_, on)| *on) {
             let Some((tried, scores)) = found.next() else { break };
-            let three = tried.iter().zip(scores).map(|((b, _), s)| (s.likelihood, *b));
+            let three =
+                tried.iter().zip(scores).map(|((b, _), s)| (s.likelihood - best.score.likelihood, *b));
             let (s, b) = three.fold((f64::NEG_INFINITY, best.at), |a, b| if b.0 > a.0 { b } else { a });
-            *on = s >= best.score.likelihood - WITHIN;
+            *on = s >= -WITHIN;
             if *on {
                 *within = b;
             }
-            if s >= best.score.likelihood - 0.05 {
-                *same = b;
-            }
+            seen.push((b, s));
         }
-        if edges.iter().all(|(.., on)| !on) {
+        if edges.iter().all(|(_, on)| !on) {
             break;
         }
         step *= 1.7;
     }
-    let [(low, lowest, _), (high, highest, _)] = edges;
-    let middle = Bucket { rate: (low.rate * high.rate).sqrt(), depth: (low.depth * high.depth).sqrt() };
-    let is_one = search.scores(&[(middle, best.exact)])[0].likelihood >= best.score.likelihood - WITHIN;
-    (if is_one { middle } else { best.at }, [lowest.rate, highest.rate])
+    let mean = mean(&mut seen);
+    let is_one = search.scores(&[(mean, best.exact)])[0].likelihood >= best.score.likelihood - WITHIN;
+    (if is_one { mean } else { best.at }, edges.map(|(within, _)| within.rate))
+}
+
+/// The mean of buckets, in logarithms, by likelihoods (in logarithms, too) and by how far their rates are apart.
+fn mean(of: &mut [(Bucket, f64)]) -> Bucket {
+    of.sort_by(|a, b| a.0.rate.total_cmp(&b.0.rate));
+    let (mut rate, mut depth, mut weight) = (0.0, 0.0, 0.0);
+    for pair in of.windows(2) {
+        let ((a, likely), (b, likely_too)) = (pair[0], pair[1]);
+        let apart = (b.rate / a.rate).ln();
+        for (at, likely) in [(a, likely), (b, likely_too)] {
+            let w = apart * likely.exp();
+            (rate, depth, weight) = (rate + w * at.rate.ln(), depth + w * at.depth.ln(), weight + w);
+        }
+    }
+    Bucket { rate: (rate / weight).exp(), depth: (depth / weight).exp() }
 }
 
 /// The best few buckets with their likelihoods, one rate after the other.

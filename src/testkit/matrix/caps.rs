@@ -33,8 +33,14 @@ fn keys(o: &Outcome) -> Vec<(&'static str, String)> {
         keys.push(("3 depth", band(depth, &depths, "over 1 MB").to_owned()));
     }
     if let Some(rtt) = o.capped.rtt_ms {
-        let rtts = [(30.0, "up to 30 ms"), (80.0, "30 to 80 ms"), (160.0, "80 to 160 ms")];
-        keys.push(("4 RTT", band(rtt, &rtts, "over 160 ms").to_owned()));
+        let rtts = [
+            (10.0, "up to 10 ms"),
+            (30.0, "10 to 30 ms"),
+            (80.0, "30 to 80 ms"),
+            (160.0, "80 to 160 ms"),
+            (320.0, "160 to 320 ms"),
+        ];
+        keys.push(("4 RTT", band(rtt, &rtts, "over 320 ms").to_owned()));
     }
     keys.push(("5 congestion control", o.capped.control.clone()));
     let losses = match o.capped.losses {
@@ -43,6 +49,8 @@ fn keys(o: &Outcome) -> Vec<(&'static str, String)> {
         _ => "losses in the capture: 30 and more",
     };
     keys.push(("6", losses.to_owned()));
+    let set = if o.hard { "hard: all rates and depths, and handshakes that crawl" } else { "the others" };
+    keys.push(("7 scenarios", set.to_owned()));
     keys
 }
 

@@ -7,6 +7,9 @@
 
 mod caps;
 mod tables;
+mod weigh;
+
+pub use weigh::SET_BY_THE_MATRIX;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -22,7 +22,7 @@ use crate::wire::tcp::Flags;
 const LONGEST: Span = Span::from_secs(1200);
 
 /// No run has more events than this.
-const MOST_EVENTS: u64 = 50_000_000;
+const MOST_EVENTS: u64 = 5_000_000;
 
 /// A host's network card sends a gigabit a second: packets of one moment are 12 µs apart, not at one time.
 const CARD: f64 = 125e6;

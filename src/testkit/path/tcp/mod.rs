@@ -485,6 +485,7 @@ impl Stack for Tcp {
             }
             self.over();
         }
+        self.held_back = false;
         match self.phase {
             Phase::Closed | Phase::Listen => return,
             Phase::SynSent | Phase::SynReceived if self.next == 0 => {
@@ -527,7 +528,6 @@ impl Stack for Tcp {
             self.probe_at = None;
         }
         let open = self.phase == Phase::Established;
-        self.held_back = false;
         while self.phase != Phase::Closed && (open || self.flight.front().is_some_and(|s| s.lost)) {
             if self.congestion.pacing().is_some() && self.next_send > now {
                 self.held_back = true;
