@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use pinchpoint::analysis::Settings;
+use pinchpoint::measure::plateau::Plateau;
 use pinchpoint::testkit::analyzed;
 use pinchpoint::testkit::matrix::{self, Outcome, Said};
 use pinchpoint::testkit::path::capture::capture;
-use pinchpoint::testkit::path::scenario::Class;
+use pinchpoint::testkit::path::scenario::{self, Class};
 use pinchpoint::testkit::path::world::play;
 
 /// One of so many variants is played here.
@@ -62,4 +63,46 @@ fn what_is_overtaken_is_not_lost() {
             assert!(lost <= 2, "{} {}: {lost} taken for lost, and none was", e.variant, how.at);
         }
     }
+}
+
+/// A download over QUIC through one element, in so many pieces with pauses between.
+fn over_quic(element: &str, pieces: usize, bytes: u32, after_ms: u32) -> String {
+    let requests = vec![format!("{{ down = {bytes}, after_ms = {after_ms} }}"); pieces].join(", ");
+    format!(
+        "about = \"QUIC through one element\"\nseeds = 1\ncovers = []\n\
+         [[server]]\nnames = [\"x.com\"]\naddress = \"203.0.113.80\"\n\
+         [[connection]]\nname = \"x.com\"\nhello = \"quic\"\nrequests = [{requests}]\npatience_s = 300\n\
+         [[path]]\nkind = \"hops\"\ncount = 3\ndelay_ms = 2\njitter_ms = 0.2\n\
+         [[path]]\n{element}\n\
+         [[path]]\nkind = \"hops\"\ncount = 5\ndelay_ms = 4\njitter_ms = 0.2\n"
+    )
+}
+
+/// What the server of that download kept to, as the client sees it, and its bytes in all.
+fn kept_to(text: &str) -> (Option<Plateau>, u64) {
+    let [(_, scenario)] = &scenario::read("quic.toml", text).unwrap()[..] else { panic!("one variant") };
+    let run = play(scenario, 20_240_218);
+    let a = analyzed(capture(&run, &scenario.capture[0], 1).file, Settings::default()).unwrap();
+    let [q] = &a.udp.quic[..] else { panic!("{} QUIC connections", a.udp.quic.len()) };
+    assert!(q.plateau.to_server.is_none(), "{:?}", q.plateau.to_server);
+    (q.plateau.to_client, q.sides.to_client.bytes)
+}
+
+#[test]
+fn what_quic_keeps_to_is_its_rate_and_pieces_with_pauses_have_none() {
+    let slow = "kind = \"shaper\"\nrate_bps = 1000000\nburst = 30000\nqueue = 200000";
+    for (element, rate) in [
+        ("kind = \"shaper\"\nrate_bps = 512000\nburst = 30000\nqueue = 100000", 512e3),
+        ("kind = \"shaper\"\nrate_bps = 2000000\nburst = 60000\nqueue = 200000", 2e6),
+        ("kind = \"bottleneck\"\nrate_bps = 1000000\nqueue = 100000", 1e6),
+    ] {
+        let (plateau, bytes) = kept_to(&over_quic(element, 1, 3_000_000, 0));
+        let p = plateau.unwrap_or_else(|| panic!("{element}: no plateau in {bytes} bytes"));
+        println!("{element:?}: {:.0} bit/s for {} ({:.2} of it)", p.rate_bps, p.duration, p.share);
+        assert!(bytes > 3_000_000 && (p.rate_bps / rate - 1.0).abs() < 0.05 && p.share > 0.9, "{p:?}");
+    }
+    let (plateau, bytes) = kept_to(&over_quic(slow, 12, 250_000, 2500));
+    assert!(bytes > 3_000_000 && plateau.is_none(), "a video in pieces: {plateau:?}");
+    let (plateau, bytes) = kept_to(&over_quic(slow, 1, 100_000, 0));
+    assert!(bytes > 100_000 && plateau.is_none(), "a page: {plateau:?}");
 }

@@ -28,6 +28,7 @@ mod slots;
 pub mod table;
 mod tombstones;
 pub mod udp;
+pub mod volume;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -16,6 +16,7 @@ use super::connection::{Ended, Roles};
 use super::key::Key;
 use super::quic::{Quic, Sender};
 use super::slots::{Slots, Timed};
+use super::volume::Volume;
 
 /// How long a flow may be silent: the five minutes that RFC 4787 REQ-5 recommends to every NAT.
 pub const IDLE: Span = Span::from_secs(300);
@@ -109,6 +110,8 @@ pub struct UdpFlow {
     pub sides: PerDirection<Side>,
     /// QUIC, where it is spoken.
     pub quic: Option<Box<Quic>>,
+    /// Bytes of each end over time, headers of IP and UDP included, since QUIC is spoken.
+    pub volume: PerDirection<Volume>,
     /// Whether it came out of a tunnel.
     pub tunnelled: bool,
     /// Why it is no longer followed.
@@ -129,6 +132,7 @@ impl UdpFlow {
             last: d.at,
             sides: PerDirection::default(),
             quic: None,
+            volume: PerDirection::default(),
             tunnelled: d.tunnelled,
             ended: Ended::CaptureEnd,
         }
@@ -149,6 +153,10 @@ impl UdpFlow {
             }
         }
         let from = if d.src == self.client { Direction::ToServer } else { Direction::ToClient };
+        if self.quic.is_some() {
+            let headers = if d.src.addr.is_ipv4() { 20 + 8 } else { 40 + 8 };
+            self.volume[from].push(d.at, d.len.saturating_add(headers));
+        }
         let other = &mut self.sides[from.reversed()];
         (other.unanswered, other.unanswered_since) = (0, None);
         let side = &mut self.sides[from];
@@ -170,6 +178,7 @@ impl UdpFlow {
     fn flip(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
         std::mem::swap(&mut self.sides.to_server, &mut self.sides.to_client);
+        std::mem::swap(&mut self.volume.to_server, &mut self.volume.to_client);
     }
 
     fn is_over(&self, now: Timestamp) -> bool {

@@ -5,6 +5,7 @@ pub mod datagrams;
 pub mod dns;
 pub mod hops;
 pub mod keyed;
+pub mod plateau;
 pub mod quic;
 pub mod refused;
 pub mod size;

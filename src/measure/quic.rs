@@ -1,5 +1,6 @@
 //! A QUIC connection reduced to a row, with what became of it as far as an observer without keys can tell.
 
+use super::plateau::{Plateau, plateau};
 use crate::base::endpoint::PerDirection;
 use crate::base::{Endpoint, Span, Timestamp};
 use crate::flow::community_id::community_id;
@@ -99,6 +100,8 @@ pub struct QuicSummary {
     pub handshake: Option<Span>,
     /// What became of it.
     pub outcome: Outcome,
+    /// The rate that each end kept to, if it did.
+    pub plateau: PerDirection<Option<Plateau>>,
     /// The Community ID.
     pub community_id: String,
     /// Why it is no longer followed.
@@ -126,6 +129,10 @@ impl QuicSummary {
             answered_after: since(flow.sides.to_client.first),
             handshake,
             outcome,
+            plateau: PerDirection {
+                to_server: plateau(&flow.volume.to_server),
+                to_client: plateau(&flow.volume.to_client),
+            },
             community_id: community_id(flow.client, flow.server, protocol::UDP),
             sides: flow.sides,
             seen: quic.seen,

@@ -31,6 +31,7 @@ pub(super) struct JsonQuic {
     retry_frame: Option<u64>,
     version_negotiation_frame: Option<u64>,
     close: Option<JsonClose>,
+    plateau: Both<Option<JsonPlateau>>,
     not_initials: u32,
     cut_initials: u32,
     untried_initials: u32,
@@ -47,6 +48,14 @@ struct JsonClose {
     direction: &'static str,
     code: u64,
     frame: u64,
+}
+
+#[derive(Serialize)]
+struct JsonPlateau {
+    rate_bps: f64,
+    start_ns: i64,
+    duration_ns: i64,
+    share: f64,
 }
 
 pub(super) fn json_quic<'a>(
@@ -118,6 +127,14 @@ fn details(q: &QuicSummary) -> JsonQuic {
             direction: c.direction.name(),
             code: c.code,
             frame: c.frame,
+        }),
+        plateau: Both::new(|d| {
+            q.plateau[d].map(|p| JsonPlateau {
+                rate_bps: p.rate_bps.round(),
+                start_ns: p.started.ns(),
+                duration_ns: p.duration.ns(),
+                share: (p.share * 1e4).round() / 1e4,
+            })
         }),
         not_initials: q.seen.refused,
         cut_initials: q.seen.cut,

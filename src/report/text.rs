@@ -6,9 +6,10 @@ use super::names::{self, NameRow};
 use super::quality::notes;
 use super::says::{prior, says};
 use super::style::Style;
-use super::units::{bytes, count, frames, thousands};
+use super::units::{bits, bytes, count, frames, thousands};
 use super::{Capture, wireshark_filter};
 use crate::analysis::Analysis;
+use crate::base::Direction;
 use crate::base::text::{Own, Sentence, Untrusted};
 use crate::detect::{Finding, Level, Verdict, registry};
 
@@ -305,6 +306,16 @@ fn write_connections(capture: &Capture, o: Options, out: &mut dyn Write) -> io::
             out,
             "  QUIC {version} from frame {first}{ends} {name}: {verdict}, {outcome}, {up} up, {down} down"
         )?;
+        for (d, p) in
+            [Direction::ToServer, Direction::ToClient].into_iter().filter_map(|d| Some((d, q.plateau[d]?)))
+        {
+            let (rate, took) = (bits(p.rate_bps), p.duration);
+            let text = format!(
+                "the {} kept to {rate} for {took}: a plateau only, whose cause QUIC does not show",
+                d.sender()
+            );
+            writeln!(out, "{}", o.style.wrapped("      ", "      ", &text))?;
+        }
     }
     writeln!(out)
 }
