@@ -1,7 +1,7 @@
 //! The part of an analysis that sees packets: it counts and decodes them, and hands on the connections that are over.
 
 use crate::base::{Endpoint, Timestamp};
-use crate::capture::{Frame, LinkType, Source};
+use crate::capture::{Frame, Source};
 use crate::flow::Segment;
 use crate::flow::connection::Connection;
 use crate::flow::defrag::Defragmenter;
@@ -29,8 +29,6 @@ pub(super) struct Front {
     pub(super) datagrams: Datagrams,
     pub(super) counts: Counts,
     previous: Option<Timestamp>,
-    /// That of the frame before: most have the same.
-    link_type: Option<LinkType>,
     /// Which of the connections it takes, where several share them.
     share: Option<Share>,
 }
@@ -56,7 +54,6 @@ impl Front {
             datagrams: Datagrams::new(limits.connections),
             counts: Counts::default(),
             previous: None,
-            link_type: None,
             share: None,
         }
     }
@@ -163,11 +160,9 @@ impl Front {
         c.captured_bytes += frame.data.len() as u64;
         c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
         c.dropped_between = c.dropped_between.saturating_add(frame.dropped_before); // a file may claim anything
-        if self.link_type != Some(frame.link_type) {
-            self.link_type = Some(frame.link_type);
-            if !c.link_types.contains(&frame.link_type) && c.link_types.len() < 64 {
-                c.link_types.push(frame.link_type);
-            }
+        let known = c.link_types.last() == Some(&frame.link_type) || c.link_types.contains(&frame.link_type);
+        if !known && c.link_types.len() < 64 {
+            c.link_types.push(frame.link_type);
         }
         let (Some(previous), Some(last)) = (self.previous.replace(frame.at), c.last) else {
             (c.first, c.last, c.earliest) = (Some(frame.at), Some(frame.at), Some(frame.at));

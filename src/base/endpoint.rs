@@ -12,6 +12,13 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Endpoint {
+    /// Bytes of an IP header of its family without options or extensions (RFC 791, RFC 8200).
+    pub const fn ip_header(self) -> u8 {
+        if self.addr.is_ipv4() { 20 } else { 40 }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addr {

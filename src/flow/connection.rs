@@ -12,7 +12,6 @@ use super::foreign::{self, Contradiction, Foreign, Seen};
 use super::half::{Arrival, Half};
 use super::head;
 use super::history::{self, EndState, History};
-use super::key::Key;
 use super::progress::Progress;
 use super::refusal::{Notice, Refusals};
 use super::reset::{Brief, MAX_RESETS, Reset};
@@ -159,8 +158,15 @@ pub struct Connection {
 const HEADS_KEPT: Span = Span::from_secs(10);
 
 impl Connection {
-    /// A connection whose first packet is `s`, from `src` to `dst`.
-    pub(super) fn new(stream: u64, s: &Segment, src: Endpoint, dst: Endpoint, tunnelled: bool) -> Self {
+    /// A connection whose first packet is `s`, from `src` to `dst`; `from_low` is whether `src` is the lower end of its key.
+    pub(super) fn new(
+        stream: u64,
+        s: &Segment,
+        src: Endpoint,
+        dst: Endpoint,
+        from_low: bool,
+        tunnelled: bool,
+    ) -> Self {
         let (client, server, roles) = match s.kind() {
             Kind::Syn => (src, dst, Roles::Handshake),
             Kind::SynAck => (dst, src, Roles::Handshake),
@@ -172,7 +178,7 @@ impl Connection {
             client,
             server,
             roles,
-            client_is_low: Key::new(client, server).1,
+            client_is_low: from_low == (client == src),
             halves: PerDirection::default(),
             first_frame: s.frame,
             last_frame: s.frame,
@@ -326,7 +332,7 @@ impl Connection {
         if s.len > 0
             && let Some(start) = sender.offset(s.seq)
         {
-            let ip_header = if self.client.addr.is_ipv4() { 20 } else { 40 };
+            let ip_header = self.client.ip_header();
             let (acked, window) = (sender.acked, receiver.window);
             sender.bulk.sent(s, &bulk::Sent { start, next, arrival, ip_header, acked, window }, room);
         }

@@ -208,10 +208,10 @@ impl FlowTable {
                 None => slot,
                 Some(why) => {
                     self.close(slot, why, ended);
-                    self.open((key, hash), s, src, dst, tunnelled, ended)
+                    self.open((key, hash, from_low), s, src, dst, tunnelled, ended)
                 }
             },
-            None => self.open((key, hash), s, src, dst, tunnelled, ended),
+            None => self.open((key, hash, from_low), s, src, dst, tunnelled, ended),
         };
         let Slot { until, since, connection, .. } = &mut self.slots[slot as usize];
         if let Some(c) = connection {
@@ -282,7 +282,7 @@ impl FlowTable {
 
     fn open(
         &mut self,
-        (key, hash): (Key, u64),
+        (key, hash, from_low): (Key, u64, bool),
         s: &Segment,
         src: Endpoint,
         dst: Endpoint,
@@ -292,10 +292,9 @@ impl FlowTable {
         if self.index.len() >= self.limits.connections {
             self.evict(ended);
         }
-        let from_low = Key::new(src, dst).1;
         let before = self.ended.take(hash).filter(|t| !begins_new_stream(s, t.base(from_low)));
         let stream = before.map_or_else(|| self.streams.next(s.frame), |t| t.stream);
-        let mut connection = Connection::new(stream, s, src, dst, tunnelled);
+        let mut connection = Connection::new(stream, s, src, dst, from_low, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
         let slot = Slot { key, hash, until: Timestamp::from_ns(i64::MAX), since: self.now, connection };

@@ -21,6 +21,9 @@ use super::volume::Volume;
 /// How long a flow may be silent: the five minutes that RFC 4787 REQ-5 recommends to every NAT.
 pub const IDLE: Span = Span::from_secs(300);
 
+/// Bytes of a UDP header (RFC 768).
+const UDP_HEADER: u32 = 8;
+
 /// Ports of which every flow is followed.
 const WATCHED: [u16; 2] = [80, 443];
 
@@ -154,7 +157,7 @@ impl UdpFlow {
         }
         let from = if d.src == self.client { Direction::ToServer } else { Direction::ToClient };
         if self.quic.is_some() {
-            let headers = if d.src.addr.is_ipv4() { 20 + 8 } else { 40 + 8 };
+            let headers = u32::from(d.src.ip_header()) + UDP_HEADER;
             self.volume[from].push(d.at, d.len.saturating_add(headers));
         }
         let other = &mut self.sides[from.reversed()];

@@ -401,14 +401,8 @@ fn list<T: Json + Send>(
     items: impl Iterator<Item = T>,
 ) -> io::Result<()> {
     write!(out, ",\n\"{key}\":[")?;
-    let mut items = items;
-    if let Some(first) = items.next() {
-        let mut text = vec![b'\n'];
-        first.put(&mut text);
-        out.write_all(&text)?;
-    }
-    rows(out, threads, items, |item, text| {
-        text.extend_from_slice(b",\n");
+    rows(out, threads, items.enumerate(), |(n, item), text| {
+        text.extend_from_slice(if *n == 0 { b"\n" } else { b",\n" });
         item.put(text);
     })?;
     out.write_all(b"]")

@@ -191,10 +191,11 @@ impl Transfers {
         Self { waits: true, ..Self::new(1) }
     }
 
-    /// Measures what waits in several, with so many threads.
+    /// Measures what waits in several, with so many threads; each keeps it in the order in which it came.
     pub fn measure_all(several: &mut [&mut Self], threads: usize) {
         let mut waiting = Vec::new();
         for (n, transfers) in several.iter_mut().enumerate() {
+            transfers.waiting_packets = 0;
             waiting.extend(std::mem::take(&mut transfers.waiting).into_iter().map(|c| (n, c)));
         }
         for (n, measured) in in_parallel(waiting, threads, |(n, candidate)| (n, candidate.measure())) {
@@ -265,13 +266,10 @@ impl Transfers {
         }
     }
 
-    /// Measures what waits, and keeps it in the order in which it came.
+    /// Measures what waits.
     fn measure_waiting(&mut self) {
-        self.waiting_packets = 0;
-        let waiting = std::mem::take(&mut self.waiting);
-        for measured in in_parallel(waiting, self.threads, Candidate::measure) {
-            self.keep(measured);
-        }
+        let threads = self.threads;
+        Self::measure_all(&mut [self], threads);
     }
 
     fn keep(&mut self, measured: Option<Transfer>) {

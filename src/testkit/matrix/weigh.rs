@@ -16,22 +16,21 @@ const ROUNDED: f64 = 0.051;
 const MOST: f64 = 20.0;
 
 impl Scores {
-    /// Findings with a sign that are a box's, and all of them. Scenarios that are hard have boxes only, and are left out.
+    /// Findings with a sign that are a box's, and all of them.
     pub fn with_sign(&self, key: &str) -> (usize, usize) {
-        let with: Vec<&Outcome> =
-            self.outcomes.iter().filter(|o| !o.hard && o.signs.contains(&key)).collect();
-        (with.iter().filter(|o| o.class == Class::Positive).count(), with.len())
+        (self.that_have(key).filter(|o| o.class == Class::Positive).count(), self.that_have(key).count())
+    }
+
+    /// Findings with a sign. Scenarios that are hard have boxes only, and are left out.
+    fn that_have<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Outcome> {
+        self.outcomes.iter().filter(move |o| !o.hard && o.signs.contains(&key))
     }
 
     /// The weight with which the stated probabilities of findings with this sign add up to the boxes among them.
     pub fn derived(&self, weight: &Weight) -> Option<f64> {
         let (boxes, all) = self.with_sign(weight.key);
-        let others: Vec<f64> = self
-            .outcomes
-            .iter()
-            .filter(|o| !o.hard && o.signs.contains(&weight.key))
-            .map(|o| (o.confidence / (1.0 - o.confidence)).ln() - weight.log_odds)
-            .collect();
+        let without = |o: &Outcome| (o.confidence / (1.0 - o.confidence)).ln() - weight.log_odds;
+        let others: Vec<f64> = self.that_have(weight.key).map(without).collect();
         // half a case more on each side (Jeffreys)
         let share = (boxes as f64 + 0.5) / (all as f64 + 1.0);
         let stated = |weight: f64| others.iter().map(|o| probability(o + weight)).sum::<f64>() / all as f64;
