@@ -17,6 +17,7 @@ use pinchpoint::analysis::{Analyzer, Settings, analyze};
 use pinchpoint::base::{Direction, Endpoint, Timestamp};
 use pinchpoint::capture::{Frame, LinkType, Source, open_path};
 use pinchpoint::detect::{Finding, Level, Mechanism};
+use pinchpoint::flow::key::Key;
 use pinchpoint::flow::table::{FlowTable, Limits};
 use pinchpoint::flow::{self, Connection};
 use pinchpoint::measure::cap::series::Series;
@@ -307,7 +308,7 @@ fn transfers(path: &Path) -> Vec<(Connection, Direction, Series)> {
             let s = flow::Segment::new(frame.number, frame.at, ip, &tcp);
             let src = Endpoint { addr: ip.src, port: tcp.src_port() };
             let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
-            table.push(&s, src, dst, &tcp, packet.tunnelled, &mut take);
+            table.push(&s, Key::new(src, dst), &tcp, packet.tunnelled, &mut take);
         }
     }
     table.finish(&mut take);

@@ -1,7 +1,7 @@
 //! The part of an analysis that sees packets: it counts and decodes them, and hands on the connections that are over.
 
 use crate::base::{Endpoint, Timestamp};
-use crate::capture::{Frame, Source};
+use crate::capture::{Frame, LinkType, Source};
 use crate::flow::Segment;
 use crate::flow::connection::Connection;
 use crate::flow::defrag::Defragmenter;
@@ -10,6 +10,8 @@ use crate::flow::refusal::Notice;
 use crate::flow::table::{FlowTable, Limits};
 use crate::flow::udp::Datagram;
 use crate::measure::datagrams::Datagrams;
+use crate::wire::ip::Ip;
+use crate::wire::tcp::Tcp;
 use crate::wire::{Packet, Payload, decode, dns};
 
 use super::Counts;
@@ -41,8 +43,8 @@ pub(super) struct Share {
 }
 
 impl Share {
-    fn has(self, a: Endpoint, b: Endpoint) -> bool {
-        Key::new(a, b).0.share(self.of) == self.nth
+    fn has(self, key: &Key) -> bool {
+        key.share(self.of) == self.nth
     }
 }
 
@@ -86,49 +88,68 @@ impl Front {
         self.share.is_none_or(|s| s.nth == 0)
     }
 
-    fn takes(&self, a: Endpoint, b: Endpoint) -> bool {
-        self.share.is_none_or(|s| s.has(a, b))
-    }
-
     /// Takes one frame; `over` gets the connections that are over by now.
+    #[inline(always)]
     pub(super) fn push(&mut self, frame: &Frame<'_>, over: &mut impl FnMut(Over)) {
         self.count(frame);
         self.table.clock(frame.at);
-        let packet = decode::frame(frame);
-        if let (Payload::Fragment(data), Some(ip)) = (packet.payload, packet.ip) {
-            self.counts.fragments += 1;
-            let fragment = ip.fragment.and_then(|f| self.defrag.push(frame.at, &ip, f, data));
-            if let Some((ip, payload)) = fragment {
-                self.push_packet(frame, &decode::reassembled(ip, &payload), over);
-            }
-            return;
+        if let Some((ip, tcp)) = decode::tcp_in_ipv4(frame) {
+            self.push_tcp(frame, &ip, &tcp, false, over);
+        } else if let Some((ip, tcp)) = decode::tcp_in_ipv6(frame) {
+            self.push_tcp(frame, &ip, &tcp, false, over);
+        } else {
+            self.push_packet(frame, &decode::frame(frame), over);
         }
-        self.push_packet(frame, &packet, over);
     }
 
+    #[inline(always)]
+    fn push_tcp(
+        &mut self,
+        frame: &Frame<'_>,
+        ip: &Ip,
+        tcp: &Tcp<'_>,
+        tunnelled: bool,
+        over: &mut impl FnMut(Over),
+    ) {
+        self.counts.tcp += 1;
+        self.counts.tunnelled += u64::from(tunnelled);
+        self.counts.offloaded += u64::from(tcp.payload_len > LONGEST_SEGMENT);
+        let src = Endpoint { addr: ip.src, port: tcp.src_port() };
+        let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
+        if src.port == dns::PORT || dst.port == dns::PORT {
+            self.push_dns_over_tcp(frame, ip, tcp);
+        }
+        let ends = Key::new(src, dst);
+        if self.share.is_none_or(|s| s.has(&ends.0)) {
+            let segment = Segment::new(frame.number, frame.at, ip, tcp);
+            let now = self.counts.last.unwrap_or(frame.at);
+            self.table.push(&segment, ends, tcp, tunnelled, &mut |c| over((c, now)));
+        }
+    }
+
+    #[cold]
+    fn push_dns_over_tcp(&mut self, frame: &Frame<'_>, ip: &Ip, tcp: &Tcp<'_>) {
+        if self.is_first() && !tcp.payload.is_empty() {
+            let segment = Segment::new(frame.number, frame.at, ip, tcp);
+            let src = Endpoint { addr: ip.src, port: tcp.src_port() };
+            let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
+            self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, tcp));
+        }
+    }
+
+    /// Takes what a frame holds, whatever it is.
+    #[inline(never)]
     fn push_packet(&mut self, frame: &Frame<'_>, packet: &Packet<'_>, over: &mut impl FnMut(Over)) {
         match (packet.payload, &packet.ip) {
-            (Payload::Tcp(tcp), Some(ip)) => {
-                self.counts.tcp += 1;
-                self.counts.tunnelled += u64::from(packet.tunnelled);
-                self.counts.offloaded += u64::from(tcp.payload_len > LONGEST_SEGMENT);
-                let src = Endpoint { addr: ip.src, port: tcp.src_port() };
-                let dst = Endpoint { addr: ip.dst, port: tcp.dst_port() };
-                let speaks_dns = (src.port == dns::PORT || dst.port == dns::PORT) && !tcp.payload.is_empty();
-                let takes = self.takes(src, dst);
-                let noted = speaks_dns && self.is_first();
-                if !(takes || noted) {
-                    return;
+            (Payload::Tcp(tcp), Some(ip)) => self.push_tcp(frame, ip, &tcp, packet.tunnelled, over),
+            (Payload::Fragment(data), Some(ip)) => {
+                self.counts.fragments += 1;
+                let whole = ip.fragment.and_then(|f| self.defrag.push(frame.at, ip, f, data));
+                let Some((ip, payload)) = whole else { return };
+                let packet = decode::reassembled(ip, &payload);
+                if !matches!(packet.payload, Payload::Fragment(_)) {
+                    self.push_packet(frame, &packet, over); // a fragment in a fragment is none that is looked at
                 }
-                let segment = Segment::new(frame.number, frame.at, ip, &tcp);
-                if noted {
-                    self.datagrams.push_dns_over_tcp(&Datagram::of_tcp(&segment, src, dst, &tcp));
-                }
-                if !takes {
-                    return;
-                }
-                let now = self.counts.last.unwrap_or(frame.at);
-                self.table.push(&segment, src, dst, &tcp, packet.tunnelled, &mut |c| over((c, now)));
             }
             (Payload::Udp(udp), Some(ip)) => {
                 self.counts.udp += 1;
@@ -139,7 +160,7 @@ impl Front {
             }
             (Payload::Quoted(quoted), ip) => {
                 if let Some(ip) = ip
-                    && self.takes(quoted.src, quoted.dst)
+                    && self.share.is_none_or(|s| s.has(&Key::new(quoted.src, quoted.dst).0))
                 {
                     let (frame, at) = (frame.number, frame.at);
                     self.table.quoted(Notice { frame, at, from: ip.src, ttl: ip.ttl, quoted });
@@ -148,7 +169,7 @@ impl Front {
             }
             (Payload::Stopped(stop), _) => *self.counts.undecoded.entry(stop).or_default() += 1,
             (Payload::Other(name), _) => *self.counts.other.entry(name).or_default() += 1,
-            (Payload::Fragment(_) | Payload::Tcp(_) | Payload::Udp(_), _) => {} // a fragment of one; these always have IP
+            (Payload::Fragment(_) | Payload::Tcp(_) | Payload::Udp(_), _) => {} // these always have IP
         }
     }
 
@@ -160,9 +181,8 @@ impl Front {
         c.captured_bytes += frame.data.len() as u64;
         c.cut_frames += u64::from((frame.data.len() as u64) < u64::from(frame.wire_len));
         c.dropped_between = c.dropped_between.saturating_add(frame.dropped_before); // a file may claim anything
-        let known = c.link_types.last() == Some(&frame.link_type) || c.link_types.contains(&frame.link_type);
-        if !known && c.link_types.len() < 64 {
-            c.link_types.push(frame.link_type);
+        if c.link_types.last() != Some(&frame.link_type) {
+            note_link_type(&mut c.link_types, frame.link_type);
         }
         let (Some(previous), Some(last)) = (self.previous.replace(frame.at), c.last) else {
             (c.first, c.last, c.earliest) = (Some(frame.at), Some(frame.at), Some(frame.at));
@@ -186,5 +206,13 @@ impl Front {
         self.counts.fragments_incomplete = self.defrag.incomplete;
         self.counts.connections_evicted = self.table.evicted;
         self.counts.connections_forgotten = self.table.forgotten();
+    }
+}
+
+/// Puts a link type on the list, if it is not there.
+#[cold]
+fn note_link_type(list: &mut Vec<LinkType>, link_type: LinkType) {
+    if list.len() < 64 && !list.contains(&link_type) {
+        list.push(link_type);
     }
 }

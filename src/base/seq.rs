@@ -18,42 +18,14 @@ impl SeqNum {
     pub const fn plus(self, n: u32) -> Self {
         Self(self.0.wrapping_add(n))
     }
-}
 
-/// Unwraps the sequence numbers of one direction to 64 bits, relative to its initial sequence number.
-///
-/// The first number seen becomes `origin`; each later one is placed nearest to the furthest point reached, so
-/// a direction may carry any number of gigabytes as long as no single step spans 2 GiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unwrapper {
-    base: SeqNum,
-    /// The furthest offset that [`Unwrapper::advance`] was told of.
-    reached: i64,
-}
-
-impl Unwrapper {
-    /// An unwrapper in which `base` is offset 0.
-    pub const fn new(base: SeqNum) -> Self {
-        Self { base, reached: 0 }
-    }
-
-    /// The sequence number at offset 0.
-    pub const fn base(self) -> SeqNum {
-        self.base
-    }
-
-    /// The offset of `seq`, nearest to the furthest point reached.
+    /// How far `other` lies after this number, its direction's first, unwrapped to 64 bits: of all places that it may have, the one
+    /// nearest to the furthest `reached` so far. So a direction may carry any number of gigabytes as long as no single step spans
+    /// 2 GiB.
+    #[inline]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo 2³² is meant
-    pub const fn offset(self, seq: SeqNum) -> i64 {
-        let here = SeqNum(self.base.0.wrapping_add(self.reached as u32));
-        self.reached + here.distance(seq) as i64
-    }
-
-    /// Records that the stream has reached `offset`.
-    pub const fn advance(&mut self, offset: i64) {
-        if offset > self.reached {
-            self.reached = offset;
-        }
+    pub const fn unwrapped(self, other: Self, reached: i64) -> i64 {
+        reached + self.plus(reached as u32).distance(other) as i64
     }
 }
 
@@ -70,17 +42,15 @@ mod tests {
     }
 
     proptest! {
-        /// Truth is a 64-bit offset; the unwrapper sees only its low 32 bits.
+        /// Truth is a 64-bit offset, of which the wire has only the low 32 bits.
         #[test]
         fn unwrapping_follows_64_bit_truth(isn: u32, steps in prop::collection::vec(-60_000i64..2_000_000_000, 1..60)) {
-            let mut unwrap = Unwrapper::new(SeqNum(isn));
             let (mut truth, mut furthest) = (0i64, 0i64);
             for step in steps {
                 truth = (furthest + step).max(0);
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
                 let wire = SeqNum(isn.wrapping_add(truth as u32));
-                prop_assert_eq!(unwrap.offset(wire), truth);
-                unwrap.advance(truth);
+                prop_assert_eq!(SeqNum(isn).unwrapped(wire, furthest), truth);
                 furthest = furthest.max(truth);
             }
             let _ = truth;

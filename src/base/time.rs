@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 
-/// Nanoseconds, with one value of the 2⁶⁴ left free, so that an optional time takes no more room than a time: connections
+/// Nanoseconds, with one value of the 2⁶⁴ left free, so that an optional span takes no more room than a span: connections
 /// have dozens. Stored with the sign turned round, which keeps the order; `i64::MIN` becomes the number after it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Ns(NonZeroU64);
@@ -36,24 +36,58 @@ impl fmt::Debug for Ns {
     }
 }
 
-/// A moment of capture time, in nanoseconds since the Unix epoch (1970-01-01 UTC), after the first there is (`i64::MIN`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(Ns);
+/// A moment of capture time, in nanoseconds since the Unix epoch (1970-01-01 UTC), between [`Timestamp::FIRST`] and
+/// [`Timestamp::LAST`]: so near to each other that no span between two of them overflows.
+///
+/// Stored as its distance from the moment before the first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+/// Nanoseconds from the moment before [`Timestamp::FIRST`] to the epoch.
+const EPOCH: i64 = (1 << 62) + 1;
 
 impl Timestamp {
+    /// The first moment there is, in 1823; what is before it is taken for it.
+    pub const FIRST: Self = Self::from_ns(i64::MIN);
+    /// The last, in 2116.
+    pub const LAST: Self = Self::from_ns(i64::MAX);
+
     /// The moment that lies `ns` nanoseconds after the Unix epoch.
+    #[inline]
     pub const fn from_ns(ns: i64) -> Self {
-        Self(Ns::new(ns))
+        Self::stored(ns.saturating_add(EPOCH))
+    }
+
+    #[inline]
+    const fn stored(at: i64) -> Self {
+        match NonZeroU64::new(at.cast_unsigned()) {
+            Some(stored) if at > 0 => Self(stored),
+            _ => Self(NonZeroU64::MIN),
+        }
     }
 
     /// Nanoseconds since the Unix epoch.
+    #[inline]
     pub const fn ns(self) -> i64 {
-        self.0.get()
+        self.0.get().cast_signed() - EPOCH
     }
 
     /// The span from `earlier` to this moment; negative where the capture's clock went back.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Span {
-        Span::from_ns(self.ns().saturating_sub(earlier.ns()))
+        Span::from_ns(self.0.get().cast_signed() - earlier.0.get().cast_signed()) // both are above 0
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_ns(0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ns().fmt(f)
     }
 }
 
@@ -71,7 +105,7 @@ impl Add<Span> for Timestamp {
     type Output = Self;
 
     fn add(self, span: Span) -> Self {
-        Self::from_ns(self.ns().saturating_add(span.ns()))
+        Self::stored(self.0.get().cast_signed().saturating_add(span.ns()))
     }
 }
 
@@ -158,7 +192,8 @@ mod tests {
     fn a_moment_is_shown_in_utc() {
         let t = Timestamp::from_ns(1_708_128_000_123_456_789);
         assert_eq!(t.to_string(), "2024-02-17T00:00:00.123456Z");
-        assert_eq!(Timestamp::from_ns(i64::MIN).to_string(), "1677-09-21T00:12:43.145224Z");
+        assert_eq!(Timestamp::FIRST.to_string(), "1823-11-12T00:06:21.572612Z");
+        assert_eq!(Timestamp::LAST.to_string(), "2116-02-20T23:53:38.427387Z");
     }
 
     #[test]
@@ -177,7 +212,11 @@ mod tests {
             Span::from_ns(4).is_under(0.5, Span::from_ns(9))
                 && !Span::from_ns(i64::MAX).is_under(0.5, Span::from_ns(i64::MAX))
         );
-        assert_eq!((Timestamp::from_ns(i64::MIN) - a).ns(), i64::MIN + 1);
+        assert_eq!((Timestamp::LAST - Timestamp::FIRST).ns(), i64::MAX - 1);
+        assert_eq!((Timestamp::FIRST - Timestamp::LAST).ns(), 1 - i64::MAX);
+        assert_eq!(Timestamp::LAST + Span::from_ns(i64::MAX), Timestamp::LAST);
+        assert_eq!(Timestamp::LAST + Span::from_ns(i64::MIN), Timestamp::FIRST);
+        assert_eq!(a + Span::from_ns(-7), Timestamp::from_ns(-2));
         assert_eq!(size_of::<Option<Timestamp>>(), 8);
         assert!(
             Timestamp::from_ns(-1) < Timestamp::from_ns(0) && Timestamp::from_ns(0) < Timestamp::from_ns(1)

@@ -132,22 +132,27 @@ impl FileSource {
     }
 
     /// The place of the next frame, valid until this is called again.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&mut self) -> Option<Located> {
         if !matches!(self.facts.ended, End::Open) {
             return None;
         }
         let next = match &mut self.reader {
             Reader::Pcap(reader) => reader.next(&mut self.blocks),
-            Reader::Pcapng(reader) => reader.next(&mut self.blocks, &mut self.facts),
+            Reader::Pcapng(reader) => {
+                let next = reader.next(&mut self.blocks, &mut self.facts);
+                if let Ok(located) = &next
+                    && self.last_link_type != Some(located.link_type)
+                {
+                    self.last_link_type = Some(located.link_type);
+                    self.facts.link_type(located.link_type);
+                }
+                next
+            }
         };
         match next {
             Ok(located) => {
                 self.facts.frames += 1;
-                if self.last_link_type != Some(located.link_type) {
-                    self.last_link_type = Some(located.link_type);
-                    self.facts.link_type(located.link_type);
-                }
                 Some(located)
             }
             Err(end) => {
@@ -174,7 +179,7 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    #[inline]
+    #[inline(always)]
     fn next_frame(&mut self) -> Option<Frame<'_>> {
         let located = self.advance()?;
         Some(self.frame(&located))

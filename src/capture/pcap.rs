@@ -97,7 +97,7 @@ impl Pcap {
     }
 
     /// The next frame where the file is as most are, the frame no longer than an IP packet, and all of it in the buffer.
-    #[inline]
+    #[inline(always)]
     fn straight(&mut self, blocks: &mut Blocks) -> Option<Located> {
         let ahead = blocks.ahead();
         let header: [u8; RECORD_HEADER] = *ahead.first_chunk()?;
@@ -111,6 +111,7 @@ impl Pcap {
         Some(self.located(word(0), word(4), bytes, word(12)))
     }
 
+    #[inline(never)]
     fn with_care(&mut self, blocks: &mut Blocks) -> Result<Located, Box<End>> {
         let record = blocks.offset();
         if blocks.fill(self.header).is_err() {

@@ -2,6 +2,7 @@
 
 use crate::base::endpoint::PerDirection;
 use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
+use crate::wire::checksum::Checksum;
 use crate::wire::tcp::{Flags, Tcp};
 
 use super::application::Application;
@@ -9,7 +10,7 @@ use super::bulk;
 use super::exchange::{Did, Exchange};
 use super::flight::Flight;
 use super::foreign::{self, Contradiction, Foreign, Seen};
-use super::half::{Arrival, Half};
+use super::half::{Arrival, Half, Placed};
 use super::head;
 use super::history::{self, EndState, History};
 use super::progress::Progress;
@@ -148,9 +149,18 @@ pub struct Connection {
     established: Option<Timestamp>,
     /// What the last segment of each end was that is no reset.
     last_kind: PerDirection<Kind>,
-    previous: Option<Brief>,
+    previous: Option<Previous>,
     /// When the last byte came that a head keeps; `None` while there is none, and when they are given up.
     heads_grew: Option<Timestamp>,
+}
+
+/// The last segment of either end.
+#[derive(Clone, Copy, Debug)]
+enum Previous {
+    /// The last of this direction that is no reset.
+    Of(Direction),
+    /// A reset.
+    Reset(Brief),
 }
 
 /// How long the heads of streams are compared with what comes, after the last byte of theirs: what an answer was forged for
@@ -162,8 +172,7 @@ impl Connection {
     pub(super) fn new(
         stream: u64,
         s: &Segment,
-        src: Endpoint,
-        dst: Endpoint,
+        (src, dst): (Endpoint, Endpoint),
         from_low: bool,
         tunnelled: bool,
     ) -> Self {
@@ -173,18 +182,23 @@ impl Connection {
             _ if src.port >= dst.port => (src, dst, Roles::Guessed),
             _ => (dst, src, Roles::Guessed),
         };
+        let client_is_low = from_low == (client == src);
+        let mut history = History::default();
+        if src != client {
+            history.add(b'^', Direction::ToClient, s.seq);
+        }
         Self {
             stream,
             client,
             server,
             roles,
-            client_is_low: from_low == (client == src),
+            client_is_low,
             halves: PerDirection::default(),
             first_frame: s.frame,
             last_frame: s.frame,
             started: s.at,
             last: s.at,
-            history: History::default(),
+            history,
             resets: Vec::new(),
             resets_not_kept: 0,
             opening: PerDirection::default(),
@@ -265,17 +279,20 @@ impl Connection {
             self.halves[direction].duplicates += 1;
             return;
         }
-        self.note_history(s, direction);
+        if s.is_control() || s.window == 0 {
+            self.note_control(s, direction);
+        } else {
+            self.note_common(s, direction);
+        }
         self.halves[direction].packets += 1;
         if direction == Direction::ToServer || self.roles == Roles::Guessed {
             self.opening[direction].push(s);
         }
-        let brief = if s.flags.has(Flags::RST) {
-            self.push_reset(s, direction, tcp)
+        if s.flags.has(Flags::RST) {
+            self.push_reset(s, direction, tcp);
         } else {
-            self.push_segment(s, from_low, tcp, room)
-        };
-        self.previous = Some(brief);
+            self.push_segment(s, direction, tcp, room);
+        }
     }
 
     /// Takes an ICMP error about one of its segments.
@@ -290,8 +307,12 @@ impl Connection {
         self.halves[d].last.as_ref().map(|s| Brief::new(s, self.last_kind[d], d))
     }
 
-    fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Brief {
-        let brief = Brief::new(s, Kind::Rst, direction);
+    #[cold]
+    fn push_reset(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) {
+        let previous = self.previous.and_then(|p| match p {
+            Previous::Of(d) => self.last_brief(d),
+            Previous::Reset(brief) => Some(brief),
+        });
         if self.resets.len() < MAX_RESETS {
             if self.resets.is_empty() {
                 self.resets.reserve_exact(1); // most have one, and they are large
@@ -303,7 +324,7 @@ impl Connection {
                 &self.halves[direction],
                 &self.halves[direction.reversed()],
                 self.last_brief(direction.reversed()),
-                self.previous,
+                previous,
                 self.stage(),
                 self.established,
             ));
@@ -311,70 +332,66 @@ impl Connection {
             self.resets_not_kept += 1;
         }
         self.halves[direction].resets += 1;
-        brief
+        self.previous = Some(Previous::Reset(Brief::new(s, Kind::Rst, direction)));
     }
 
-    fn push_segment(&mut self, s: &Segment, from_low: bool, tcp: &Tcp<'_>, room: &mut usize) -> Brief {
-        let direction = self.direction(from_low);
+    fn push_segment(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>, room: &mut usize) {
+        let mut kind = s.kind();
         let (sender, receiver) = match direction {
             Direction::ToServer => (&mut self.halves.to_server, &mut self.halves.to_client),
             Direction::ToClient => (&mut self.halves.to_client, &mut self.halves.to_server),
         };
         let (next, acked, missed) = (sender.next, receiver.acked, receiver.missed_bytes);
         if s.flags.has(Flags::ACK) {
-            let repeats = s.kind() == Kind::Ack && sender.last_ack() == Some(s.ack);
+            let repeats = sender.note_ack(s.ack) && kind == Kind::Ack;
             receiver.acknowledged(s, tcp, &mut sender.rtt);
-            sender.note_ack(s.ack);
             sender.duplicate_acks +=
                 u32::from(repeats && receiver.next > receiver.acked && receiver.acked == acked);
         }
-        let arrival = sender.sent(s, tcp, |sender| sender.rtt.through(&receiver.rtt));
-        if s.len > 0
-            && let Some(start) = sender.offset(s.seq)
-        {
+        let Placed { arrival, start } = sender.sent(s, tcp, |sender| sender.rtt.through(&receiver.rtt));
+        if s.len > 0 {
             let ip_header = self.client.ip_header();
             let (acked, window) = (sender.acked, receiver.window);
             sender.bulk.sent(s, &bulk::Sent { start, next, arrival, ip_header, acked, window }, room);
         }
-        let new = sender.next > next || receiver.acked > acked;
-        let first_byte = s.len > 0 && sender.offset(s.seq) == Some(1);
-        self.progress.push(direction, s, sender.next > next, receiver.acked > acked, first_byte);
-        let all = receiver.acked >= receiver.next;
-        self.exchange.push(direction, s, &Did { arrival, acks: receiver.acked > acked, all });
+        let (brings, acks) = (sender.next > next, receiver.acked > acked);
+        self.progress.push(direction, s, brings, acks, s.len > 0 && start == 1);
+        self.exchange.push(direction, s, Did { arrival, acks, all: receiver.acked >= receiver.next });
         if direction == Direction::ToServer
             && !s.flags.has(Flags::SYN)
             && receiver.syn.is_some()
             && s.flags.has(Flags::ACK)
         {
-            self.established = self.established.or(Some(s.at));
+            self.established.get_or_insert(s.at);
         }
-        let end = sender.offset(s.seq).map(|at| at + i64::from(s.len));
-        if s.len > 0 && arrival != Arrival::Nothing && end.is_some_and(|e| e <= next) {
+        if s.len > 0 && arrival != Arrival::Nothing && start + i64::from(s.len) <= next {
             self.history.add(b't', direction, s.seq);
         }
         // what the other end sent and this one acknowledges, and the capture never had
         if receiver.missed_bytes > missed && self.established.is_some() {
             self.history.add(b'g', direction.reversed(), s.ack);
         }
-        let mut kind = s.kind();
+        let mut direction = direction;
         if !tcp.payload.is_empty() && arrival != Arrival::Nothing {
-            kind = self.read_payload(s, direction, tcp).unwrap_or(kind);
+            let client_was_low = self.client_is_low;
+            kind = self.read_payload(s, direction, start, tcp).unwrap_or(kind);
+            if client_was_low != self.client_is_low {
+                direction = direction.reversed(); // roles were turned round
+            }
         }
-        let direction = self.direction(from_low); // roles may have been turned round
         if direction == Direction::ToClient {
             self.note_foreign(s);
         }
-        let brief = Brief::new(s, kind, direction);
         self.last_kind[direction] = kind;
+        self.previous = Some(Previous::Of(direction));
         for reset in &mut self.resets {
-            reset.followed_by(brief, new);
+            reset.followed_by(Brief::new(s, kind, direction), brings || acks);
         }
-        brief
     }
 
     /// Takes note of what in the server's name does not look like its own.
     fn note_foreign(&mut self, s: &Segment) {
-        if s.checksum == crate::wire::checksum::Checksum::Bad {
+        if s.checksum == Checksum::Bad {
             return; // no end takes it
         }
         let server = &self.halves.to_client;
@@ -388,7 +405,6 @@ impl Connection {
             self.syn_ack = self.syn_ack.or(Some(Seen::new(s)));
             return;
         }
-        let handshake = server.profile.handshake.map(|(ttl, _)| ttl);
         let conflicts = server.head.conflicts();
         let told = self.foreign.as_ref().map_or(0, |f| f.contents.len());
         if let Some(c) = conflicts.get(told).filter(|c| c.last_frame == s.frame) {
@@ -396,10 +412,10 @@ impl Connection {
             let c = Contradiction { first, first_frame: c.first_frame, later: Seen::new(s) };
             foreign::keep(&mut self.foreign.get_or_insert_default().contents, c);
         }
-        if s.len > 0 {
-            self.first_answer = self.first_answer.or(Some(Seen::new(s)));
+        if s.len > 0 && self.first_answer.is_none() {
+            self.first_answer = Some(Seen::new(s));
         }
-        if let Some(handshake) = handshake
+        if let Some(handshake) = server.handshake_ttl
             && (self.foreign.is_some() || s.len > 0 && foreign::is_off(s.ttl, handshake))
         {
             self.foreign.get_or_insert_default().take_ttl(s, handshake);
@@ -407,9 +423,9 @@ impl Connection {
     }
 
     /// Stores the head of a stream, and reads the application's first words in it.
-    fn read_payload(&mut self, s: &Segment, direction: Direction, tcp: &Tcp<'_>) -> Option<Kind> {
+    fn read_payload(&mut self, s: &Segment, direction: Direction, start: i64, tcp: &Tcp<'_>) -> Option<Kind> {
         let half = &mut self.halves[direction];
-        let at = half.offset(s.seq)? + i64::from(s.flags.has(Flags::SYN)) - 1;
+        let at = start + i64::from(s.flags.has(Flags::SYN)) - 1;
         self.application.records(direction, at, tcp.payload, s);
         let limit = if self.application.wants_more(direction) { head::HELLO_LIMIT } else { head::KEPT };
         let offset = usize::try_from(at).ok().filter(|o| *o < limit)?;
@@ -462,8 +478,10 @@ impl Connection {
         swap(&mut self.opening);
         swap(&mut self.stream_bases);
         swap(&mut self.last_kind);
-        if let Some(brief) = &mut self.previous {
-            brief.direction = brief.direction.reversed();
+        match &mut self.previous {
+            Some(Previous::Of(d)) => *d = d.reversed(),
+            Some(Previous::Reset(brief)) => brief.direction = brief.direction.reversed(),
+            None => {}
         }
         for reset in &mut self.resets {
             reset.flip();
@@ -477,27 +495,36 @@ impl Connection {
         self.history.flip();
     }
 
-    fn note_history(&mut self, s: &Segment, d: Direction) {
+    /// Writes the letter of a segment that is neither for opening, closing nor resetting.
+    #[inline(always)]
+    fn note_common(&mut self, s: &Segment, d: Direction) {
+        if s.len > 0 {
+            self.history.add(b'd', d, s.seq);
+        } else {
+            self.history.add(b'a', d, s.seq);
+        }
+    }
+
+    /// Writes the letters of a segment that opens, closes, resets, or stops the other end.
+    #[inline(never)]
+    fn note_control(&mut self, s: &Segment, d: Direction) {
         let f = s.flags;
         let (syn, fin, rst) = (f.has(Flags::SYN), f.has(Flags::FIN), f.has(Flags::RST));
-        let mut add = |letter: u8| self.history.add(letter, d, s.seq);
-        if self.first_frame == s.frame && d == Direction::ToClient {
-            add(b'^');
-        }
-        if s.checksum == crate::wire::checksum::Checksum::Bad {
+        if s.checksum == Checksum::Bad {
             self.halves[d].bad_checksums += 1;
-            add(b'c');
+            self.history.add(b'c', d, s.seq);
         }
         match (syn, fin, rst) {
-            (true, false, false) => add(if f.has(Flags::ACK) { b'h' } else { b's' }),
-            (true, ..) => add(b'q'),
-            (false, true, true) => add(b'i'),
-            (false, true, false) => add(b'f'),
-            (false, false, true) => add(b'r'),
-            (false, false, false) => add(if s.len > 0 { b'd' } else { b'a' }),
+            (true, false, false) if f.has(Flags::ACK) => self.history.add(b'h', d, s.seq),
+            (true, false, false) => self.history.add(b's', d, s.seq),
+            (true, ..) => self.history.add(b'q', d, s.seq),
+            (false, true, true) => self.history.add(b'i', d, s.seq),
+            (false, true, false) => self.history.add(b'f', d, s.seq),
+            (false, false, true) => self.history.add(b'r', d, s.seq),
+            (false, false, false) => self.note_common(s, d),
         }
         if s.window == 0 && !rst && self.halves[d.reversed()].fin.is_none() && self.halves[d].resets == 0 {
-            add(b'w');
+            self.history.add(b'w', d, s.seq);
         }
     }
 

@@ -126,7 +126,7 @@ pub struct DnsLog {
 
 impl Default for DnsLog {
     fn default() -> Self {
-        Self { open: Slots::new(MAX_OPEN), now: Timestamp::from_ns(i64::MIN), unread: 0 }
+        Self { open: Slots::new(MAX_OPEN), now: Timestamp::FIRST, unread: 0 }
     }
 }
 

@@ -48,6 +48,7 @@ pub struct Took {
 }
 
 /// What a segment did, as both halves know it.
+#[derive(Clone, Copy)]
 pub(super) struct Did {
     /// What its payload is to the stream.
     pub arrival: Arrival,
@@ -59,7 +60,8 @@ pub(super) struct Did {
 
 impl Exchange {
     /// Takes a segment that is no reset.
-    pub(super) fn push(&mut self, d: Direction, s: &Segment, did: &Did) {
+    #[inline]
+    pub(super) fn push(&mut self, d: Direction, s: &Segment, did: Did) {
         if self.over {
             return;
         }
@@ -133,7 +135,7 @@ mod tests {
         let mut x = Exchange::default();
         for (d, ms, len, arrival, acks) in segments {
             let s = Segment { at: Timestamp::from_ns(ms * 1_000_000), len: *len, ..SEGMENT };
-            x.push(*d, &s, &Did { arrival: *arrival, acks: *acks, all: *acks });
+            x.push(*d, &s, Did { arrival: *arrival, acks: *acks, all: *acks });
         }
         x
     }

@@ -3,18 +3,19 @@
 //! Terms are those of RFC 9293 §3.3.1 and of Wireshark's TCP analysis. Offsets are relative to the initial
 //! sequence number and unwrapped to 64 bits: the SYN lies at 0, the first payload byte at 1.
 
-use crate::base::seq::Unwrapper;
 use crate::base::{SeqNum, Span, Timestamp};
 use crate::wire::tcp::{Flags, Tcp, TcpOption, sack_blocks};
 
 use super::bulk::Bulk;
 use super::head::StreamHead;
-use super::series::SenderProfile;
+use super::series::{Learning, SenderProfile};
 use super::{Kind, Segment};
 
 /// The most holes in a direction's sequence space that are remembered. When one more opens, the oldest is
 /// forgotten: what fills it later counts as retransmitted.
 pub const MAX_HOLES: usize = 32;
+
+const SYN_OR_FIN: Flags = Flags::SYN.with(Flags::FIN);
 
 /// How many of the last distinct ACK numbers a direction remembers: a reset in answer to a segment has that
 /// segment's ACK number as its sequence number (RFC 9293 §3.5.2), and answers lag by what is in flight.
@@ -150,10 +151,14 @@ pub struct Half {
     pub syn: Option<SynOptions>,
     /// The last window that it advertised, scaled where the scale is known.
     pub window: u32,
+    /// By how many bits its windows are shifted.
+    scale: u8,
+    /// The TTL of its first SYN or SYN-ACK.
+    pub(super) handshake_ttl: Option<u8>,
     /// Answer times of this end.
     pub rtt: Rtt,
     /// IP header habits.
-    pub profile: SenderProfile,
+    habits: Learning,
     /// Its first FIN: frame and time.
     pub fin: Option<(u64, Timestamp)>,
     /// Resets in its name.
@@ -168,10 +173,12 @@ pub struct Half {
     pub next: i64,
     /// Highest acknowledgment of the other side, as an offset here.
     pub acked: i64,
-    unwrap: Option<Unwrapper>,
+    /// The sequence number at offset 0.
+    base: Option<SeqNum>,
     holes: Vec<Hole>,
     acks_sent: [SeqNum; ACKS_KEPT as usize],
     acks_len: u8,
+    /// Where the last of them is, modulo [`ACKS_KEPT`].
     acks_at: u8,
     /// The segment whose acknowledgment will give an RTT sample: its end, and when it went by.
     timing: Option<(i64, Timestamp)>,
@@ -200,6 +207,15 @@ pub enum Arrival {
     Retransmission,
 }
 
+/// Where a segment lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// What its payload is to the stream.
+    pub arrival: Arrival,
+    /// The offset of its sequence number.
+    pub start: i64,
+}
+
 /// A hole that is filled within this time is reordering where no round trip is known; Wireshark's bound too. Where one
 /// is known, what fills a hole sooner than a round trip after it opened cannot have been asked for again.
 pub const REORDER_WITHIN: Span = Span::from_ms(3);
@@ -213,39 +229,40 @@ impl Half {
         let Some(last) = &self.last else { return false };
         // identical resets are a burst, which is evidence; without an IP-ID that counts nothing tells a copy
         // from a second ACK
-        !s.flags.has(Flags::RST)
+        s.seq == last.seq
+            && s.ip_id == last.ip_id
             && s.ip_id.is_some_and(|id| id != 0)
+            && !s.flags.has(Flags::RST)
+            && (s.ack, s.flags, s.len, s.window, s.timestamps)
+                == (last.ack, last.flags, last.len, last.window, last.timestamps)
             && s.at.since(last.at).abs() <= DUPLICATE_WITHIN
-            && (s.ip_id, s.seq, s.ack, s.flags, s.len, s.window, s.timestamps)
-                == (last.ip_id, last.seq, last.ack, last.flags, last.len, last.window, last.timestamps)
+    }
+
+    /// IP header habits, learnt from its segments that are no resets.
+    pub fn profile(&self) -> SenderProfile {
+        self.habits.profile()
     }
 
     /// The sequence number at offset 0, as Wireshark's `tcp.seq_raw` minus `tcp.seq`; `None` before anything is known.
     pub fn base(&self) -> Option<SeqNum> {
-        self.unwrap.map(Unwrapper::base)
+        self.base
     }
 
     /// Sets the sequence base, unless it is set.
     pub(super) fn set_base(&mut self, base: SeqNum) {
-        if self.unwrap.is_none() {
-            self.unwrap = Some(Unwrapper::new(base));
-        }
+        self.base.get_or_insert(base);
     }
 
     /// The offset of `seq`; `None` before anything is known of this direction.
+    #[inline]
     pub fn offset(&self, seq: SeqNum) -> Option<i64> {
-        self.unwrap.map(|u| u.offset(seq))
+        Some(self.base?.unwrapped(seq, self.next))
     }
 
     /// Whether this end recently sent `ack` as its acknowledgment number.
     pub fn sent_ack(&self, ack: SeqNum) -> bool {
-        self.acks_sent[..usize::from(self.acks_len)].contains(&ack)
-    }
-
-    /// The highest acknowledgment number that this end sent last.
-    pub fn last_ack(&self) -> Option<SeqNum> {
-        let newest = usize::from((self.acks_at + ACKS_KEPT - 1) % ACKS_KEPT);
-        (self.acks_len > 0).then(|| self.acks_sent[newest])
+        let first = usize::from(self.acks_len < ACKS_KEPT); // place 0 is filled last
+        self.acks_sent[first..first + usize::from(self.acks_len)].contains(&ack)
     }
 
     /// Holes that are still open.
@@ -253,51 +270,62 @@ impl Half {
         self.holes.len()
     }
 
-    /// Takes a segment that is no reset; says what its payload is to the stream.
-    pub fn sent(&mut self, s: &Segment, tcp: &Tcp<'_>, rtt: impl FnOnce(&Self) -> Option<Span>) -> Arrival {
+    /// Takes a segment that is no reset; says where it lies in the stream, and what it is to it.
+    pub fn sent(&mut self, s: &Segment, tcp: &Tcp<'_>, rtt: impl FnOnce(&Self) -> Option<Span>) -> Placed {
         self.set_base(if s.flags.has(Flags::SYN) { s.seq } else { s.seq.plus(u32::MAX) });
-        if s.flags.has(Flags::SYN) {
-            self.syn = Some(SynOptions::read(tcp));
-        }
-        self.profile.push(s);
-        let shift =
-            if s.flags.has(Flags::SYN) { 0 } else { self.syn.and_then(|o| o.window_scale).unwrap_or(0) };
-        self.window = u32::from(s.window) << shift;
-        if s.window == 0 && !s.flags.any(Flags(Flags::SYN.0 | Flags::FIN.0)) {
+        self.habits.push(s);
+        self.window = u32::from(s.window) << self.scale;
+        if s.flags.any(SYN_OR_FIN) {
+            self.opens_or_closes(s, tcp);
+        } else if s.window == 0 {
             self.zero_window = self.zero_window.saturating_add(1);
         }
-        if s.flags.has(Flags::FIN) && self.fin.is_none() {
-            self.fin = Some((s.frame, s.at));
-        }
-        let arrival = self.place(s, rtt);
+        let start = self.offset(s.seq).unwrap_or_default(); // the base is set
+        let arrival = self.place(s, start, rtt);
         if let Some((value, _)) = s.timestamps
             && self.timing_by_value.is_none()
         {
             self.timing_by_value = Some((value, s.at));
         }
         self.last = Some(*s);
-        arrival
+        Placed { arrival, start }
     }
 
-    /// Places a segment in the sequence space.
+    /// Takes note of a SYN, or of a FIN.
+    #[inline(never)]
+    fn opens_or_closes(&mut self, s: &Segment, tcp: &Tcp<'_>) {
+        if s.flags.has(Flags::SYN) {
+            let syn = SynOptions::read(tcp);
+            self.window = u32::from(s.window); // never scaled (RFC 7323 §2.2)
+            self.scale = syn.window_scale.unwrap_or(0);
+            self.handshake_ttl.get_or_insert(s.ttl);
+            self.syn = Some(syn);
+        }
+        if s.flags.has(Flags::FIN) && self.fin.is_none() {
+            self.fin = Some((s.frame, s.at));
+        }
+    }
+
+    /// Places a segment, which begins at `start`, in the sequence space.
     #[inline]
-    fn place(&mut self, s: &Segment, rtt: impl FnOnce(&Self) -> Option<Span>) -> Arrival {
-        let Some(unwrap) = &mut self.unwrap else { return Arrival::Nothing };
-        let start = unwrap.offset(s.seq);
+    fn place(&mut self, s: &Segment, start: i64, rtt: impl FnOnce(&Self) -> Option<Span>) -> Arrival {
+        if s.len <= 1 && !s.flags.any(SYN_OR_FIN) {
+            if start == self.next - 1 && start >= 1 {
+                self.keep_alive = self.keep_alive.saturating_add(1); // its byte, if any, is one that was sent before
+                return Arrival::Nothing;
+            }
+            if s.len == 0 {
+                return Arrival::Nothing;
+            }
+        }
         let seq_len = i64::from(s.seq_len());
         let end = start + seq_len;
-        let handshake = s.flags.any(Flags(Flags::SYN.0 | Flags::FIN.0));
-        if s.len <= 1 && !handshake && start == self.next - 1 && start >= 1 {
-            self.keep_alive = self.keep_alive.saturating_add(1); // its byte, if any, is one that was sent before
-            return Arrival::Nothing;
-        }
-        if seq_len == 0 {
-            return Arrival::Nothing;
-        }
         if s.len > 0 {
             self.payload_bytes += u64::from(s.len);
-            let from = self.data_span.map_or(s.at, |(from, _)| from);
-            self.data_span = Some((from, s.at));
+            match &mut self.data_span {
+                Some((_, last)) => *last = s.at,
+                None => self.data_span = Some((s.at, s.at)),
+            }
         }
         if start >= self.next {
             if start > self.next && self.next > 0 {
@@ -306,7 +334,6 @@ impl Half {
                 }
                 self.holes.push(Hole { start: self.next, end: start, since: s.at });
             }
-            unwrap.advance(end);
             self.next = end;
             self.new_bytes += u64::from(s.len);
             let in_flight = u64::try_from(self.next - self.acked).unwrap_or(0);
@@ -320,9 +347,6 @@ impl Half {
         let (filled, soon) = self.fill(start, end.min(self.next), s.at, rtt);
         let beyond = (end - self.next).max(0);
         if beyond > 0 {
-            if let Some(u) = &mut self.unwrap {
-                u.advance(end);
-            }
             self.next = end;
         }
         self.new_bytes += u64::try_from(filled + beyond).unwrap_or(0).min(u64::from(s.len));
@@ -376,7 +400,7 @@ impl Half {
     /// The first SACK block of a segment that acknowledges this direction, as offsets.
     fn first_sack(&self, tcp: &Tcp<'_>) -> Option<(i64, i64)> {
         // without room for more than timestamps there is none, and most segments end here
-        if tcp.header_len() < 32 || self.bulk.records().is_empty() {
+        if tcp.header_len() < 32 || tcp.has_timestamps_alone() || self.bulk.records().is_empty() {
             return None;
         }
         let bytes = tcp.options().find_map(|o| match o {
@@ -388,26 +412,27 @@ impl Half {
     }
 
     /// Takes an acknowledgment number that the other end sent for this direction.
+    #[inline(always)]
     pub fn acknowledged(&mut self, by: &Segment, tcp: &Tcp<'_>, rtt_of_other: &mut Rtt) {
         self.set_base(by.ack.plus(u32::MAX));
         let Some(ack) = self.offset(by.ack) else { return };
         let block = self.first_sack(tcp);
         self.bulk.acknowledged(by.at, ack, block);
-        let Some(unwrap) = &mut self.unwrap else { return };
         if ack > self.acked {
             if ack > self.next {
                 // acknowledged and never seen: the capture lost it, unless nothing of this direction was seen at all
                 if self.packets > 0 {
                     self.missed_bytes += u64::try_from(ack - self.next).unwrap_or(0);
                 }
-                unwrap.advance(ack);
                 self.next = ack;
             }
             self.acked = ack;
             // what was acknowledged will not come again as anything but a needless retransmission
-            let missed = self.fill(0, ack, by.at, None).0;
-            if self.packets > 0 {
-                self.missed_bytes += u64::try_from(missed).unwrap_or(0);
+            if !self.holes.is_empty() {
+                let missed = self.fill(0, ack, by.at, None).0;
+                if self.packets > 0 {
+                    self.missed_bytes += u64::try_from(missed).unwrap_or(0);
+                }
             }
             if let Some((timed, at)) = self.timing
                 && ack >= timed
@@ -437,6 +462,7 @@ impl Half {
     }
 
     /// A first SACK block below the cumulative ACK reports a duplicate (RFC 2883 §4).
+    #[inline(never)]
     fn count_dsack(&mut self, ack: SeqNum, tcp: &Tcp<'_>) {
         for option in tcp.options() {
             let TcpOption::Sack(blocks) = option else { continue };
@@ -449,13 +475,18 @@ impl Half {
     }
 
     /// Notes the acknowledgment number that this end sent; says whether it repeats the last.
-    pub fn note_ack(&mut self, ack: SeqNum) {
-        if self.last_ack() == Some(ack) {
-            return;
+    #[inline]
+    pub fn note_ack(&mut self, ack: SeqNum) -> bool {
+        let place = |at: u8| usize::from(at % ACKS_KEPT);
+        if self.acks_sent[place(self.acks_at)] == ack && self.acks_len > 0 {
+            return true;
         }
-        self.acks_sent[usize::from(self.acks_at)] = ack;
-        self.acks_at = (self.acks_at + 1) % ACKS_KEPT;
-        self.acks_len = (self.acks_len + 1).min(ACKS_KEPT);
+        self.acks_at = self.acks_at.wrapping_add(1);
+        self.acks_sent[place(self.acks_at)] = ack;
+        if self.acks_len < ACKS_KEPT {
+            self.acks_len += 1;
+        }
+        false
     }
 
     /// Goodput: new payload bits over the time between the first payload and the last; `None` where that is
@@ -487,7 +518,7 @@ mod tests {
                 ..SEGMENT
             };
             let bytes = tcp_bytes(&s);
-            half.sent(&s, &Tcp::parse(&bytes, 20 + len).unwrap(), |_| Some(Span::from_ms(50)))
+            half.sent(&s, &Tcp::parse(&bytes, 20 + len).unwrap(), |_| Some(Span::from_ms(50))).arrival
         });
         let arrivals = arrivals.collect();
         (half, arrivals)

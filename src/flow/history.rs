@@ -12,6 +12,7 @@ use crate::base::{Direction, SeqNum};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     text: String,
+    /// Which letters were written that are written once, a bit each.
     once: [u8; 2],
     /// Which of [`BY_SEQ`] were written, a bit each, and with which sequence number.
     written: [u8; 2],
@@ -19,7 +20,6 @@ pub struct History {
     counts: [[u32; 4]; 2],
 }
 
-const ONCE: &[u8] = b"adiq^";
 const BY_SEQ: &[u8] = b"shfr";
 const SCALED: &[u8] = b"cgtw";
 
@@ -28,16 +28,28 @@ impl History {
     pub const MAX: usize = 100;
 
     /// Writes a letter, given in lower case, for a packet of one direction.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, letter: u8, direction: Direction, seq: SeqNum) {
+        let bit = match letter {
+            b'a' => 1,
+            b'd' => 2,
+            b'i' => 4,
+            b'q' => 8,
+            b'^' => 16,
+            _ => return self.write(letter, direction, seq),
+        };
+        let once = &mut self.once[direction.index()];
+        if *once & bit == 0 {
+            *once |= bit;
+            self.write(letter, direction, seq);
+        }
+    }
+
+    #[inline(never)]
+    fn write(&mut self, letter: u8, direction: Direction, seq: SeqNum) {
         let d = direction.index();
         let place = |of: &[u8]| of.iter().position(|l| *l == letter);
-        if let Some(i) = place(ONCE) {
-            if self.once[d] & 1 << i != 0 {
-                return;
-            }
-            self.once[d] |= 1 << i;
-        } else if let Some(i) = place(BY_SEQ) {
+        if let Some(i) = place(BY_SEQ) {
             let same = std::mem::replace(&mut self.last[d][i], seq) == seq;
             if same && self.written[d] & 1 << i != 0 {
                 return;

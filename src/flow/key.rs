@@ -1,7 +1,7 @@
 //! The key of a connection: two endpoints in an order that does not depend on who speaks.
 
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::Endpoint;
 
@@ -23,10 +23,17 @@ impl Key {
     /// The key of a packet, and whether its source is the lower endpoint.
     #[inline]
     pub fn new(src: Endpoint, dst: Endpoint) -> (Self, bool) {
-        let (s, d) = (number(src.addr), number(dst.addr));
+        let (s, d, from_low) = if let (IpAddr::V4(s), IpAddr::V4(d)) = (src.addr, dst.addr) {
+            let place = |addr: Ipv4Addr, port: u16| u64::from(addr.to_bits()) << 16 | u64::from(port);
+            let mapped = |addr: Ipv4Addr| MAPPED | u128::from(addr.to_bits());
+            (mapped(s), mapped(d), place(s, src.port) <= place(d, dst.port))
+        } else {
+            let (s, d) = (number(src.addr), number(dst.addr));
+            (s, d, s < d || s == d && src.port <= dst.port)
+        };
         let ports = |a: u16, b: u16| u32::from(a) << 16 | u32::from(b);
         let v6 = src.addr.is_ipv6();
-        if s < d || s == d && src.port <= dst.port {
+        if from_low {
             (Self { low: s, high: d, ports: ports(src.port, dst.port), v6 }, true)
         } else {
             (Self { low: d, high: s, ports: ports(dst.port, src.port), v6 }, false)
@@ -35,6 +42,18 @@ impl Key {
 }
 
 impl Key {
+    /// Source and destination of a packet that is from the lower endpoint, or from the other.
+    pub fn ends(&self, from_low: bool) -> (Endpoint, Endpoint) {
+        #[allow(clippy::cast_possible_truncation)]
+        // the lower 32 bits are an IPv4 address, and the lower 16 a port
+        let end = |number: u128, port: u32| {
+            let addr = if self.v6 { IpAddr::V6(number.into()) } else { IpAddr::V4((number as u32).into()) };
+            Endpoint { addr, port: port as u16 }
+        };
+        let (low, high) = (end(self.low, self.ports >> 16), end(self.high, self.ports));
+        if from_low { (low, high) } else { (high, low) }
+    }
+
     /// Which of `of` tables is to have the connection: the same in every run.
     #[allow(clippy::cast_possible_truncation)] // mixed so that the upper bits have all of it
     pub fn share(&self, of: u32) -> u32 {
@@ -75,7 +94,16 @@ mod tests {
     fn both_directions_share_a_key() {
         let at = |a: [u8; 4], port| Endpoint { addr: IpAddr::from(a), port };
         let (a, b) = (at([192, 0, 2, 1], 50_000), at([198, 51, 100, 7], 443));
+        let mapped = |e: Endpoint| match e.addr {
+            IpAddr::V4(v4) => Endpoint { addr: v4.to_ipv6_mapped().into(), ..e },
+            IpAddr::V6(_) => e,
+        };
+        let (v6, b6) = (mapped(a), mapped(b));
         assert_eq!(Key::new(a, b).0, Key::new(b, a).0);
+        for (a, b) in [(a, b), (b, a), (v6, b6), (b6, v6)] {
+            let (key, from_low) = Key::new(a, b);
+            assert_eq!(key.ends(from_low), (a, b));
+        }
         assert_ne!(Key::new(a, b).1, Key::new(b, a).1);
         assert_ne!(Key::new(a, b).0, Key::new(at([192, 0, 2, 1], 443), at([198, 51, 100, 7], 50_000)).0);
     }

@@ -66,13 +66,16 @@ impl Progress {
         let here = Moment::of(s);
         if brings || acks {
             self.heard[d] = Some(here);
-            self.tries[d.reversed()] = Tries::default();
+            let tries = &mut self.tries[d.reversed()];
+            if tries.count > 0 {
+                *tries = Tries::default();
+            }
         }
         let closes = s.flags.has(crate::wire::tcp::Flags::FIN);
         if s.len > 0 || closes {
             let t = &mut self.tries[d];
             t.count = t.count.saturating_add(1);
-            t.first = t.first.or(Some(here));
+            t.first.get_or_insert(here);
             t.last = Some(here);
         }
         match d {
@@ -93,10 +96,10 @@ impl Progress {
                     self.server_closed = self.server_closed.or(Some(here));
                 }
                 if acks && self.asked.is_some() {
-                    self.acked = self.acked.or(Some(here));
+                    self.acked.get_or_insert(here);
                 }
                 if s.len > 0 {
-                    self.answered = self.answered.or(Some(here));
+                    self.answered.get_or_insert(here);
                 }
             }
         }

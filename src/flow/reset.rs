@@ -76,7 +76,7 @@ impl Side {
         Self {
             next: half.next,
             acked: half.acked,
-            profile: half.profile,
+            profile: half.profile(),
             packets: half.packets,
             payload_bytes: half.payload_bytes,
             fin: half.fin.is_some(),

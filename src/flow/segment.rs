@@ -36,12 +36,13 @@ pub struct Segment {
     pub checksum: Checksum,
 }
 
+const CONTROL: Flags = Flags::SYN.with(Flags::FIN).with(Flags::RST);
+
 impl Segment {
     /// The facts of a decoded segment.
-    #[inline]
+    #[inline(always)]
     pub fn new(frame: u64, at: Timestamp, ip: &Ip, tcp: &Tcp<'_>) -> Self {
         let flags = tcp.flags();
-        let control = flags.any(Flags(Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0));
         Self {
             frame,
             at,
@@ -55,28 +56,37 @@ impl Segment {
             ip_id: ip.id,
             dont_fragment: ip.dont_fragment,
             timestamps: tcp.timestamps(),
-            checksum: if control { checksum::tcp(ip, tcp) } else { Checksum::Unknown },
+            checksum: if flags.any(CONTROL) { checksum::tcp(ip, tcp) } else { Checksum::Unknown },
         }
+    }
+
+    /// Whether it opens, closes or resets.
+    #[inline]
+    pub fn is_control(&self) -> bool {
+        self.flags.any(CONTROL)
     }
 
     /// How far the segment moves the sequence: payload, and one each for SYN and FIN.
     pub fn seq_len(&self) -> u32 {
-        self.len + u32::from(self.flags.has(Flags::SYN)) + u32::from(self.flags.has(Flags::FIN))
+        if self.is_control() {
+            self.len + u32::from(self.flags.has(Flags::SYN)) + u32::from(self.flags.has(Flags::FIN))
+        } else {
+            self.len
+        }
     }
 
     /// What kind of segment this is at first sight.
+    #[inline]
     pub fn kind(&self) -> Kind {
         let f = self.flags;
-        if f.has(Flags::RST) {
+        if !self.is_control() {
+            if self.len > 0 { Kind::Data } else { Kind::Ack }
+        } else if f.has(Flags::RST) {
             Kind::Rst
         } else if f.has(Flags::SYN) {
             if f.has(Flags::ACK) { Kind::SynAck } else { Kind::Syn }
-        } else if f.has(Flags::FIN) {
-            Kind::Fin
-        } else if self.len > 0 {
-            Kind::Data
         } else {
-            Kind::Ack
+            Kind::Fin
         }
     }
 }

@@ -15,18 +15,16 @@ pub struct TtlSeries {
 }
 
 impl TtlSeries {
-    #[inline]
-    pub(super) fn push(&mut self, ttl: u8) {
+    /// Takes so many packets, one behind the other.
+    fn push(&mut self, ttl: u8, times: u32) {
         let len = usize::from(self.len);
-        if len > 0 && self.seen[0] == ttl {
-            self.times[0] = self.times[0].saturating_add(1); // most senders have one
-        } else if let Some(i) = self.seen[..len].iter().position(|t| *t == ttl) {
-            self.times[i] = self.times[i].saturating_add(1);
+        if let Some(i) = self.seen[..len].iter().position(|t| *t == ttl) {
+            self.times[i] = self.times[i].saturating_add(times);
         } else if len < self.seen.len() {
-            (self.seen[len], self.times[len]) = (ttl, 1);
+            (self.seen[len], self.times[len]) = (ttl, times);
             self.len += 1;
         } else if let Some(rarest) = (0..len).min_by_key(|i| self.times[*i]) {
-            (self.seen[rarest], self.times[rarest]) = (ttl, 1);
+            (self.seen[rarest], self.times[rarest]) = (ttl, times);
         }
     }
 
@@ -158,27 +156,47 @@ pub struct SenderProfile {
     pub with_timestamps: u32,
 }
 
-impl SenderProfile {
-    pub(super) fn push(&mut self, s: &Segment) {
-        self.ttl.push(s.ttl);
-        self.ip_id.push(s.ip_id);
-        if s.dont_fragment {
-            self.df_set = self.df_set.saturating_add(1);
-        } else {
-            self.df_clear = self.df_clear.saturating_add(1);
+/// What a profile counts of a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Header {
+    ttl: u8,
+    dont_fragment: bool,
+    handshake: bool,
+    timestamps: bool,
+}
+
+impl Header {
+    #[inline]
+    fn of(s: &Segment) -> Self {
+        Self {
+            ttl: s.ttl,
+            dont_fragment: s.dont_fragment,
+            handshake: s.flags.has(crate::wire::tcp::Flags::SYN),
+            timestamps: s.timestamps.is_some(),
         }
-        if s.flags.has(crate::wire::tcp::Flags::SYN) {
-            self.handshake = self.handshake.or(Some((s.ttl, s.dont_fragment)));
+    }
+}
+
+impl SenderProfile {
+    /// Takes so many packets, one behind the other.
+    fn push(&mut self, h: Header, times: u32) {
+        let counted = |n: &mut u32, yes: bool| *n = n.saturating_add(if yes { times } else { 0 });
+        self.ttl.push(h.ttl, times);
+        counted(&mut self.df_set, h.dont_fragment);
+        counted(&mut self.df_clear, !h.dont_fragment);
+        if h.handshake {
+            self.handshake = self.handshake.or(Some((h.ttl, h.dont_fragment)));
         } else {
-            self.body_ttl.push(s.ttl);
-            self.body_df_set = self.body_df_set.saturating_add(u32::from(s.dont_fragment));
-            self.with_timestamps = self.with_timestamps.saturating_add(u32::from(s.timestamps.is_some()));
+            self.body_ttl.push(h.ttl, times);
+            counted(&mut self.body_df_set, h.dont_fragment);
+            counted(&mut self.with_timestamps, h.timestamps);
         }
     }
 
     /// Learns from a packet that the flow room left out: a reset that proved to be the sender's own.
     pub fn learn(&mut self, s: &Segment) {
-        self.push(s);
+        self.push(Header::of(s), 1);
+        self.ip_id.push(s.ip_id);
     }
 
     /// How many packets the habits were learnt from.
@@ -187,20 +205,76 @@ impl SenderProfile {
     }
 }
 
+/// A profile in the making: nearly all packets of a sender have the same header, so they are counted before they are told apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Learning {
+    profile: SenderProfile,
+    /// The last header, and how many packets in a row had it that are not in the profile yet.
+    last: Header,
+    run: u32,
+}
+
+impl Learning {
+    #[inline]
+    pub(super) fn push(&mut self, s: &Segment) {
+        self.profile.ip_id.push(s.ip_id);
+        let header = Header::of(s);
+        if header == self.last && self.run < u32::MAX {
+            self.run += 1;
+        } else {
+            self.profile = self.profile();
+            (self.last, self.run) = (header, 1);
+        }
+    }
+
+    /// The profile as of now.
+    pub(super) fn profile(&self) -> SenderProfile {
+        let mut profile = self.profile;
+        if self.run > 0 {
+            profile.push(self.last, self.run);
+        }
+        profile
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::testing::SEGMENT;
     use super::*;
+    use crate::wire::tcp::Flags;
+    use proptest::prelude::*;
 
     #[test]
     fn the_usual_ttl_is_the_most_frequent() {
         let mut s = TtlSeries::default();
         for ttl in [57, 52, 52, 61, 52, 9, 200] {
-            s.push(ttl);
+            s.push(ttl, 1);
         }
         assert_eq!(s.usual(), Some(52));
         assert_eq!(s.count(52), 3);
         assert_eq!(s.values().len(), 4, "a fifth value replaces a rare one");
         assert_eq!(s.distance(54), Some(2));
+    }
+
+    proptest! {
+        /// Counting runs of equal headers comes to what counting packets does.
+        #[test]
+        fn learning_by_runs_is_learning(packets in prop::collection::vec((0u8..7, 0u8..8, 0u16..5), 0..60)) {
+            let (mut by_packet, mut by_run) = (SenderProfile::default(), Learning::default());
+            for (ttl, bits, id) in packets {
+                let s = Segment {
+                    ttl,
+                    dont_fragment: bits & 1 != 0,
+                    timestamps: (bits & 2 != 0).then_some((1, 1)),
+                    flags: if bits == 4 { Flags::SYN } else { Flags::ACK },
+                    ip_id: (id > 0).then_some(id),
+                    ..SEGMENT
+                };
+                by_packet.learn(&s);
+                by_run.push(&s);
+                prop_assert_eq!(by_run.profile(), by_packet);
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use crate::base::endpoint::PerDirection;
-use crate::base::{Direction, Endpoint, SeqNum, Span, Timestamp};
+use crate::base::{Direction, SeqNum, Span, Timestamp};
 use crate::wire::tcp::{Flags, Tcp};
 
 use super::Segment;
@@ -88,13 +88,14 @@ struct Slot {
 
 impl Slot {
     /// Whether a segment belongs to a new connection between the same ends, and why the old one is over.
+    #[inline]
     fn over(&self, s: &Segment, from_low: bool, now: Timestamp) -> Option<Ended> {
+        if now <= self.until && !s.flags.has(Flags::SYN) {
+            return None; // most segments
+        }
         let c = self.connection.as_deref()?;
         if begins_new_stream(s, c.stream_bases[c.direction(from_low)]) {
             return Some(Ended::Reused);
-        }
-        if now <= self.until {
-            return None;
         }
         let (end, why) = end_of(c, self.since);
         (now > end).then_some(why)
@@ -157,7 +158,7 @@ impl FlowTable {
             limits,
             ended: Tombstones::default(),
             hand: 0,
-            now: Timestamp::from_ns(i64::MIN),
+            now: Timestamp::FIRST,
             streams: Streams::Counted(0),
             room: bulk::ROOM,
             least_room: bulk::ROOM,
@@ -190,28 +191,27 @@ impl FlowTable {
         self.now = self.now.max(at);
     }
 
-    /// Takes a segment; `ended` gets every connection that is over by now.
+    /// Takes a segment of the connection that has this key, from its lower end or from the other; `ended` gets every connection
+    /// that is over by now.
     pub fn push(
         &mut self,
         s: &Segment,
-        src: Endpoint,
-        dst: Endpoint,
+        (key, from_low): (Key, bool),
         tcp: &Tcp<'_>,
         tunnelled: bool,
         ended: &mut impl FnMut(Box<Connection>),
     ) {
         self.clock(s.at);
-        let (key, from_low) = Key::new(src, dst);
         let hash = self.hasher.hash_one(key);
         let slot = match self.find(&key, hash) {
             Some(slot) => match self.slots[slot as usize].over(s, from_low, self.now) {
                 None => slot,
                 Some(why) => {
                     self.close(slot, why, ended);
-                    self.open((key, hash, from_low), s, src, dst, tunnelled, ended)
+                    self.open((key, hash, from_low), s, tunnelled, ended)
                 }
             },
-            None => self.open((key, hash, from_low), s, src, dst, tunnelled, ended),
+            None => self.open((key, hash, from_low), s, tunnelled, ended),
         };
         let Slot { until, since, connection, .. } = &mut self.slots[slot as usize];
         if let Some(c) = connection {
@@ -284,8 +284,6 @@ impl FlowTable {
         &mut self,
         (key, hash, from_low): (Key, u64, bool),
         s: &Segment,
-        src: Endpoint,
-        dst: Endpoint,
         tunnelled: bool,
         ended: &mut impl FnMut(Box<Connection>),
     ) -> u32 {
@@ -294,10 +292,10 @@ impl FlowTable {
         }
         let before = self.ended.take(hash).filter(|t| !begins_new_stream(s, t.base(from_low)));
         let stream = before.map_or_else(|| self.streams.next(s.frame), |t| t.stream);
-        let mut connection = Connection::new(stream, s, src, dst, from_low, tunnelled);
+        let mut connection = Connection::new(stream, s, key.ends(from_low), from_low, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
-        let slot = Slot { key, hash, until: Timestamp::from_ns(i64::MAX), since: self.now, connection };
+        let slot = Slot { key, hash, until: Timestamp::LAST, since: self.now, connection };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -314,7 +312,7 @@ impl FlowTable {
     fn close(&mut self, at: u32, why: Ended, ended: &mut impl FnMut(Box<Connection>)) {
         let slot = &mut self.slots[at as usize];
         let Some(mut connection) = slot.connection.take() else { return };
-        slot.until = Timestamp::from_ns(i64::MAX);
+        slot.until = Timestamp::LAST;
         if let Ok(entry) = self.index.find_entry(slot.hash, |i| *i == at) {
             entry.remove();
         }
@@ -388,6 +386,7 @@ fn end_of(c: &Connection, since: Timestamp) -> (Timestamp, Ended) {
 
 /// A SYN without ACK or RST whose sequence number is not the base of its direction begins a new connection, and in Wireshark a new
 /// `tcp.stream`.
+#[inline]
 fn begins_new_stream(s: &Segment, base: Option<SeqNum>) -> bool {
     s.flags.has(Flags::SYN)
         && !s.flags.any(Flags(Flags::ACK.0 | Flags::RST.0))
@@ -417,6 +416,7 @@ fn note_stream_bases(bases: &mut PerDirection<Option<SeqNum>>, s: &Segment, d: D
 mod tests {
     use super::super::testing::{SEGMENT, tcp_bytes};
     use super::*;
+    use crate::base::Endpoint;
     use crate::wire::Quoted;
 
     fn at(host: u8, port: u16) -> Endpoint {
@@ -426,7 +426,7 @@ mod tests {
     fn push(table: &mut FlowTable, port: u16, s: &Segment) {
         let bytes = tcp_bytes(s);
         let tcp = Tcp::parse(&bytes, 20 + s.len).unwrap();
-        table.push(s, at(1, port), at(2, 443), &tcp, false, &mut |_| panic!("none is over yet"));
+        table.push(s, Key::new(at(1, port), at(2, 443)), &tcp, false, &mut |_| panic!("none is over yet"));
     }
 
     const SYN: Segment = Segment { flags: Flags::SYN, ..SEGMENT };

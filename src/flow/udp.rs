@@ -211,7 +211,7 @@ impl UdpTable {
         for port in WATCHED {
             watch(&mut ports, port);
         }
-        Self { flows: Slots::new(limit), ports, now: Timestamp::from_ns(i64::MIN) }
+        Self { flows: Slots::new(limit), ports, now: Timestamp::FIRST }
     }
 
     /// Takes a datagram; `ended` gets every flow that is over by now.

@@ -277,7 +277,7 @@ fn flow(c: &Connection, d: Direction) -> Flow {
         mss: h.syn.and_then(|o| o.mss),
         rtt_min: h.rtt.shortest(),
         rtt_handshake: h.rtt.handshake,
-        ttl: h.profile.ttl.usual(),
+        ttl: h.profile().ttl.usual(),
         conflicts: u32::try_from(h.head.conflicts().len()).unwrap_or(u32::MAX),
     }
 }

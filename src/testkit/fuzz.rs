@@ -15,6 +15,7 @@ use crate::capture::{Frame, LinkType, Source, merge, open_reader};
 use crate::flow::dns::{self as dns_log, DnsLog, MAX_REPLIES, Transaction};
 use crate::flow::half::MAX_HOLES;
 use crate::flow::history::History;
+use crate::flow::key::Key;
 use crate::flow::quic::TIMES_KEPT;
 use crate::flow::reset::MAX_RESETS;
 use crate::flow::signature::OPENING_PACKETS;
@@ -362,7 +363,7 @@ pub fn flow(data: &[u8]) {
             timestamps: None,
             checksum: Checksum::Unknown,
         };
-        table.push(&segment, src, dst, &tcp, ends & 0x80 != 0, &mut |c| seen.take(&c));
+        table.push(&segment, Key::new(src, dst), &tcp, ends & 0x80 != 0, &mut |c| seen.take(&c));
         pushed += 1;
         assert!(table.open_connections() <= limits.connections);
     }
@@ -392,7 +393,7 @@ impl Ended {
             assert!(h.new_bytes <= h.payload_bytes);
             assert!(c.opening[d].packets().len() <= OPENING_PACKETS);
             assert!(h.head.contiguous().len() <= head::HELLO_LIMIT && h.head.conflicts().len() <= 8);
-            let _ = (h.goodput_bps(), h.profile.ip_id.habit(), h.profile.ttl.usual());
+            let _ = (h.goodput_bps(), h.profile().ip_id.habit(), h.profile().ttl.usual());
         }
         let kept = c.resets.len() as u64 + u64::from(c.resets_not_kept);
         assert_eq!(kept, u64::from(c.halves.to_server.resets) + u64::from(c.halves.to_client.resets));

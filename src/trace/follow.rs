@@ -74,7 +74,7 @@ impl Follower {
             if s.flags.has(Flags::ACK) {
                 receiver.acknowledged(&s, tcp, &mut sender.rtt);
             }
-            arrival = sender.sent(&s, tcp, |sender| sender.rtt.through(&receiver.rtt));
+            arrival = sender.sent(&s, tcp, |sender| sender.rtt.through(&receiver.rtt)).arrival;
         }
         let seq = sender.offset(s.seq).unwrap_or(0);
         let acks = s.flags.has(Flags::ACK).then(|| receiver.offset(s.ack)).flatten();

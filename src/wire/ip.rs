@@ -67,7 +67,6 @@ impl Ip {
     ///
     /// # Errors
     /// [`Stop::IpCut`] or [`Stop::IpMalformed`].
-    #[inline]
     pub fn parse(bytes: &[u8], wire_len: u32) -> Result<(Self, &[u8]), Stop> {
         match bytes.first().map(|b| b >> 4) {
             None => Err(Stop::IpCut),
@@ -78,8 +77,9 @@ impl Ip {
     }
 }
 
-#[inline]
-fn parse_v4(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
+/// The same of IPv4; `bytes` begin with its version.
+#[inline(always)]
+pub(super) fn parse_v4(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
     let Some((h, _)) = bytes.split_first_chunk::<20>() else { return Err(Stop::IpCut) };
     let header_len = usize::from(h[0] & 0x0f) * 4;
     if header_len < 20 {
@@ -113,7 +113,9 @@ fn parse_v4(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
     Ok((ip, captured(&bytes[header_len..], payload_len)))
 }
 
-fn parse_v6(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
+/// The same of IPv6.
+#[inline(always)]
+pub(super) fn parse_v6(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
     let Some((h, rest)) = bytes.split_first_chunk::<40>() else { return Err(Stop::IpCut) };
     let address = |at: usize| {
         let mut octets = [0; 16];
@@ -140,6 +142,7 @@ fn parse_v6(bytes: &[u8], wire_len: u32) -> Result<(Ip, &[u8]), Stop> {
 }
 
 /// Skips extension and authentication headers by etherparse's lax slices; `at` is where the fixed header ends.
+#[inline(never)]
 fn with_extensions(mut ip: Ip, bytes: &[u8], at: usize) -> Result<(Ip, &[u8]), Stop> {
     let Ok((slice, stop)) = etherparse::LaxIpSlice::from_slice(bytes) else { return Err(Stop::IpMalformed) };
     if let Some((error, _)) = stop {
@@ -171,6 +174,7 @@ fn with_extensions(mut ip: Ip, bytes: &[u8], at: usize) -> Result<(Ip, &[u8]), S
 }
 
 /// The part of `bytes` that belongs to a payload of `len` bytes; what follows is link-layer padding.
+#[inline]
 fn captured(bytes: &[u8], len: u32) -> &[u8] {
     &bytes[..bytes.len().min(usize::try_from(len).unwrap_or(usize::MAX))]
 }

@@ -190,6 +190,12 @@ impl<'a> Tcp<'a> {
         Options { rest: &self.header[MIN_HEADER..] }
     }
 
+    /// Whether its options are timestamps and nothing else, as nearly all segments have them that have any.
+    #[inline]
+    pub fn has_timestamps_alone(&self) -> bool {
+        self.header.len() == MIN_HEADER + 12 && self.header[MIN_HEADER..].starts_with(&[1, 1, 8, 10])
+    }
+
     /// `TSval` and `TSecr`, where it has timestamps.
     #[inline]
     pub fn timestamps(&self) -> Option<(u32, u32)> {

@@ -55,13 +55,13 @@ impl Case {
             client: c.client,
             server: c.server,
             resets: c.resets.clone(),
-            profiles: PerDirection { to_server: client.profile, to_client: server.profile },
+            profiles: PerDirection { to_server: client.profile(), to_client: server.profile() },
             hello: c.application.hello().is_some(),
             request: c.application.request().is_some(),
             server_alert: records.alert.is_some_and(crate::wire::tls::record::Alert::is_fatal),
             packets: PerDirection { to_server: client.packets, to_client: server.packets },
             last: c.last,
-            scanner: client.profile.ip_id.last == Some(ZMAP_IP_ID) && client.payload_bytes == 0
+            scanner: client.profile().ip_id.last == Some(ZMAP_IP_ID) && client.payload_bytes == 0
                 || client.syn.is_some_and(|o| o.kinds[0] == 0)
                     && client.payload_bytes == 0
                     && server.payload_bytes == 0,
@@ -121,7 +121,7 @@ struct Habit {
 impl Servers {
     /// Learns from a connection.
     pub fn learn(&mut self, c: &Connection) {
-        let Some(apart) = answers_apart(&c.halves.to_client.profile) else { return };
+        let Some(apart) = answers_apart(&c.halves.to_client.profile()) else { return };
         if self.by_endpoint.len() >= MAX_SERVERS && !self.by_endpoint.contains_key(&c.server) {
             return;
         }

@@ -159,6 +159,9 @@ impl RecordWalker {
         on: &mut impl FnMut(RecordEvent),
     ) {
         self.feed(offset, payload, on);
+        if payload.len() >= wire_len {
+            return;
+        }
         let end = |n: usize| offset.saturating_add(i64::try_from(n).unwrap_or(i64::MAX));
         let (kept, end) = (end(payload.len()), end(wire_len));
         let wanted = self.wanted();
@@ -207,34 +210,55 @@ impl RecordWalker {
     }
 
     /// Adds the bytes at `wanted` to the header, and tells of it once it is whole.
+    #[inline]
     fn gather(&mut self, bytes: &[u8], on: &mut impl FnMut(RecordEvent)) {
+        match bytes.first_chunk() {
+            // all of a header of whose body nothing is wanted, as nearly always
+            Some(header) if self.have == 0 && header[0] != ALERT => self.header(*header, on),
+            _ => self.gather_pieces(bytes, on),
+        }
+    }
+
+    #[inline(never)]
+    fn gather_pieces(&mut self, bytes: &[u8], on: &mut impl FnMut(RecordEvent)) {
         let have = usize::from(self.have);
         let goal = if have < HEADER_LEN { HEADER_LEN } else { ALERT_RECORD_LEN };
         let taken = bytes.len().min(goal - have);
         self.head[have..have + taken].copy_from_slice(&bytes[..taken]);
         let have = have + taken;
         self.have = u8::try_from(have).unwrap_or(0); // 7 at most
-        let offset = self.next;
         let [content_type, a, b, c, d, level, description] = self.head;
         if have == ALERT_RECORD_LEN {
-            on(RecordEvent::Alert { offset, alert: Alert { level, description } });
+            on(RecordEvent::Alert { offset: self.next, alert: Alert { level, description } });
             self.step_over(2);
         }
         if goal == ALERT_RECORD_LEN {
             return; // the header was told of before
         }
-        let header = RecordHeader::from_bytes([content_type, a, b, c, d]);
-        let known_type = matches!(content_type, CHANGE_CIPHER_SPEC..=HEARTBEAT);
-        if !known_type || (have == HEADER_LEN && !header.is_possible()) {
-            on(RecordEvent::NotTls { offset, byte: content_type });
-            self.have = 0;
-            self.place = Place::Lost;
-            return;
+        if have == HEADER_LEN {
+            self.header([content_type, a, b, c, d], on);
+        } else if !matches!(content_type, CHANGE_CIPHER_SPEC..=HEARTBEAT) {
+            self.lose_place(content_type, on);
         }
-        if have < HEADER_LEN {
-            return;
+    }
+
+    /// Looks for another header further on, since this byte begins none.
+    #[inline(never)]
+    fn lose_place(&mut self, byte: u8, on: &mut impl FnMut(RecordEvent)) {
+        on(RecordEvent::NotTls { offset: self.next, byte });
+        self.have = 0;
+        self.place = Place::Lost;
+    }
+
+    /// Tells of the header at `next`, and goes on behind its body unless that is to be gathered.
+    #[inline]
+    fn header(&mut self, header: [u8; HEADER_LEN], on: &mut impl FnMut(RecordEvent)) {
+        let header = RecordHeader::from_bytes(header);
+        if !header.is_possible() {
+            return self.lose_place(header.content_type, on);
         }
-        let RecordHeader { version, length, .. } = header;
+        let RecordHeader { content_type, version, length } = header;
+        let offset = self.next;
         let resynced = self.place == Place::Taken;
         self.place = Place::Kept;
         on(RecordEvent::Record { offset, content_type, version, length, resynced });
