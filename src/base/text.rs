@@ -76,6 +76,28 @@ pub fn acts(c: char) -> bool {
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A text of so many ASCII characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ascii<const N: usize>([u8; N]);
+
+impl<const N: usize> Ascii<N> {
+    /// The text that these bytes are; what is not ASCII becomes `?`, and what is missing at the end.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(std::array::from_fn(|i| bytes.get(i).copied().filter(u8::is_ascii).unwrap_or(b'?')))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default() // ASCII is UTF-8
+    }
+}
+
+impl<const N: usize> fmt::Debug for Ascii<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
 /// Bytes in lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;

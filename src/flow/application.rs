@@ -48,8 +48,8 @@ enum Words {
 #[derive(Clone, Debug, Default)]
 pub struct Application {
     words: Words,
-    /// Whether the words came from what is now the client.
-    walkers: PerDirection<Option<Box<RecordWalker>>>,
+    /// Where the records of both directions are, once a ClientHello was seen.
+    walkers: Option<Box<PerDirection<RecordWalker>>>,
     /// Records of each direction.
     pub records: PerDirection<Records>,
 }
@@ -113,7 +113,6 @@ impl Application {
         }
         match tls::client_hello(head) {
             Scan::Complete(hello) => {
-                self.walkers = PerDirection::default();
                 self.follow(direction, head, s);
                 self.words = Words::Tls(Box::new(Hello::new(hello, Transport::Tcp, s.frame, s.at)));
                 Some(Kind::ClientHello)
@@ -161,23 +160,22 @@ impl Application {
 
     /// Whether a stream of `len` bytes ends within a TLS record.
     pub fn in_record(&self, direction: Direction, len: i64) -> bool {
-        self.walkers[direction].as_ref().and_then(|w| w.next_header()).is_some_and(|at| at > len)
+        self.walkers.as_ref().and_then(|w| w[direction].next_header()).is_some_and(|at| at > len)
     }
 
     /// Starts to follow the records of both directions.
     fn follow(&mut self, client: Direction, head: &[u8], s: &Segment) {
-        for d in [client, client.reversed()] {
-            self.walkers[d] = Some(Box::new(RecordWalker::new(0)));
-        }
+        let start = RecordWalker::new(0);
+        self.walkers = Some(Box::new(PerDirection { to_server: start, to_client: start }));
         let whole = Segment { len: u32::try_from(head.len()).unwrap_or(u32::MAX), ..*s };
         self.records(client, 0, head, &whole);
     }
 
     /// Follows TLS records, once a ClientHello was seen.
     pub(super) fn records(&mut self, direction: Direction, at: i64, payload: &[u8], s: &Segment) {
-        let Some(walker) = &mut self.walkers[direction] else { return };
+        let Some(walkers) = &mut self.walkers else { return };
         let records = &mut self.records[direction];
-        walker.feed_cut(at, payload, s.len as usize, &mut |event| match event {
+        walkers[direction].feed_cut(at, payload, s.len as usize, &mut |event| match event {
             RecordEvent::Record { .. } => records.records = records.records.saturating_add(1),
             RecordEvent::Alert { alert, .. } => {
                 records.close_notify |= alert.description == CLOSE_NOTIFY;
@@ -211,7 +209,9 @@ impl Application {
 
     /// Turns the directions round.
     pub(super) fn flip(&mut self) {
-        std::mem::swap(&mut self.walkers.to_server, &mut self.walkers.to_client);
+        if let Some(walkers) = &mut self.walkers {
+            std::mem::swap(&mut walkers.to_server, &mut walkers.to_client);
+        }
         std::mem::swap(&mut self.records.to_server, &mut self.records.to_client);
     }
 }

@@ -4,6 +4,8 @@
 //! The first copy of a byte wins; a later copy that differs is kept beside it as a [`Conflict`]. That is how a
 //! packet which somebody injected shows when the real one follows (Weaver et al. 2009; QUANTUMINSERT).
 
+use smallvec::SmallVec;
+
 /// How much of a stream is kept while its hello is incomplete. A TLS record holds at most 16 KiB, and hellos of
 /// two records exist; 32 KiB is twice the largest record.
 pub const HELLO_LIMIT: usize = 32 * 1024;
@@ -77,7 +79,7 @@ struct Stored {
     /// lies between them.
     bytes: Vec<u8>,
     /// What is stored: sorted, disjoint; their lengths add up to that of `bytes`.
-    pieces: Vec<Piece>,
+    pieces: SmallVec<[Piece; 3]>,
 }
 
 impl StreamHead {

@@ -1,7 +1,7 @@
 //! What is kept of a ClientHello, over TCP or QUIC, once it is read: the rest of it would outweigh its connection.
 
 use crate::base::Timestamp;
-use crate::wire::tls::{self, ClientHello, Transport};
+use crate::wire::tls::{self, ClientHello, Ja3, Ja4, Transport};
 
 /// What a ClientHello says that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub struct Hello {
     /// First ALPN protocol.
     pub alpn: Option<Box<str>>,
     /// JA3 hash; only of a complete hello.
-    pub ja3: Option<Box<str>>,
+    pub ja3: Option<Ja3>,
     /// JA4 fingerprint; only of a complete hello.
-    pub ja4: Option<Box<str>>,
+    pub ja4: Option<Ja4>,
     /// Highest TLS version offered.
     pub version: u16,
     /// Length of the message.
@@ -35,8 +35,8 @@ impl Hello {
         Self {
             ech: hello.ech.is_some(),
             alpn,
-            ja3: tls::ja3(&hello).map(|j| j.md5.into_boxed_str()),
-            ja4: tls::ja4(&hello, over).map(String::into_boxed_str),
+            ja3: tls::ja3(&hello),
+            ja4: tls::ja4(&hello, over),
             version: hello.offered_version(),
             name: hello.server_name.map(|n| n.folded.into_boxed_str()),
             len: hello.handshake_len,

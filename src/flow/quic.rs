@@ -447,7 +447,7 @@ mod tests {
         assert_eq!((flow.client.port, flow.server.port, flow.roles), (443, 50_000, Roles::Handshake));
         assert_eq!((name(&quic), quic.seen.first_initial_len), (Some("example.org"), 1200));
         let hello = quic.seen.hello.unwrap();
-        assert!(hello.complete && hello.ja4.unwrap().starts_with("q13d"));
+        assert!(hello.complete && hello.ja4.unwrap().as_str().starts_with("q13d"));
     }
 
     #[test]
@@ -606,7 +606,7 @@ mod tests {
             let whole = tls::client_hello_message(&message).into_seen().unwrap();
             prop_assert!(hello.complete && hello.ech);
             prop_assert_eq!(hello.name.as_deref(), Some("x.com"));
-            prop_assert_eq!(&hello.ja4, &tls::ja4(&whole, Transport::Quic).map(String::into_boxed_str));
+            prop_assert_eq!(&hello.ja4, &tls::ja4(&whole, Transport::Quic));
             prop_assert_eq!(quic.seen.refused, 0);
         }
     }

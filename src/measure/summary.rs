@@ -14,7 +14,7 @@ use crate::flow::refusal::Refusal;
 use crate::flow::signature::Signature;
 use crate::flow::{Connection, Stage};
 use crate::wire::ip::protocol;
-use crate::wire::tls;
+use crate::wire::tls::{self, Ja3, Ja4};
 
 /// The figures of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -99,9 +99,9 @@ pub struct Summary {
     /// First ALPN protocol offered.
     pub alpn: Option<Box<str>>,
     /// JA3 hash.
-    pub ja3: Option<Box<str>>,
+    pub ja3: Option<Ja3>,
     /// JA4 fingerprint.
-    pub ja4: Option<Box<str>>,
+    pub ja4: Option<Ja4>,
     /// Highest TLS version offered.
     pub tls_version: Option<u16>,
     /// The frame that completed the ClientHello.

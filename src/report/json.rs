@@ -19,6 +19,7 @@ use super::{Capture, wireshark_filter};
 use crate::analysis::Analysis;
 use crate::base::endpoint::PerDirection;
 use crate::base::parallel::in_parallel;
+use crate::base::text::Ascii;
 use crate::base::{Direction, Endpoint};
 use crate::detect::registry;
 use crate::detect::{Alternative, Evidence, Finding, KeyedOn, Level, Trigger};
@@ -575,8 +576,8 @@ fn json_connection<'a>(
         http_host: s.http_host.as_deref(),
         alpn: s.alpn.as_deref(),
         tls_version: s.tls_version,
-        ja3: s.ja3.as_deref(),
-        ja4: s.ja4.as_deref(),
+        ja3: s.ja3.as_ref().map(Ascii::as_str),
+        ja4: s.ja4.as_ref().map(Ascii::as_str),
         hello_frame: s.hello_frame,
         server_hello: s.server_hello,
         certificate_flight: s.certificate_flight,

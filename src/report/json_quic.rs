@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::json::{Both, ConnectionId, JsonConnection};
 use super::rows_json::{Json, by_serde};
+use crate::base::text::Ascii;
 use crate::base::{Span, Timestamp};
 use crate::measure::QuicSummary;
 
@@ -80,8 +81,8 @@ pub(super) fn json_quic<'a>(
         ech: hello.is_some_and(|h| h.ech),
         alpn: hello.and_then(|h| h.alpn.as_deref()),
         tls_version: hello.map(|h| h.version),
-        ja3: hello.and_then(|h| h.ja3.as_deref()),
-        ja4: hello.and_then(|h| h.ja4.as_deref()),
+        ja3: hello.and_then(|h| h.ja3.as_ref().map(Ascii::as_str)),
+        ja4: hello.and_then(|h| h.ja4.as_ref().map(Ascii::as_str)),
         hello_frame: hello.map(|h| h.frame),
         server_hello: q.seen.sent.to_client.flights > 0,
         certificate_flight: q.seen.sent.to_client.handshakes > 0,

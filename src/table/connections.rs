@@ -6,6 +6,7 @@ use super::column::Kind::{Count, Flag, Number, Text, Time, Whole};
 use super::column::{Cell, Column, column};
 use crate::analysis::Analysis;
 use crate::base::Direction::{self, ToClient, ToServer};
+use crate::base::text::Ascii;
 use crate::base::{Endpoint, Span};
 use crate::detect::Level;
 use crate::measure::summary::Flow;
@@ -150,10 +151,18 @@ pub(super) fn columns<'a>() -> Vec<Column<Connection<'a>>> {
             c.either(|s| s.tls_version, |q| q.seen.hello.as_ref().map(|h| h.version)).into()
         }),
         column("ja3", Text, "JA3 of the ClientHello", |c| {
-            c.either(|s| s.ja3.as_deref(), |q| q.seen.hello.as_ref().and_then(|h| h.ja3.as_deref())).into()
+            c.either(
+                |s| s.ja3.as_ref().map(Ascii::as_str),
+                |q| q.seen.hello.as_ref().and_then(|h| h.ja3.as_ref().map(Ascii::as_str)),
+            )
+            .into()
         }),
         column("ja4", Text, "JA4 of the ClientHello", |c| {
-            c.either(|s| s.ja4.as_deref(), |q| q.seen.hello.as_ref().and_then(|h| h.ja4.as_deref())).into()
+            c.either(
+                |s| s.ja4.as_ref().map(Ascii::as_str),
+                |q| q.seen.hello.as_ref().and_then(|h| h.ja4.as_ref().map(Ascii::as_str)),
+            )
+            .into()
         }),
         column("hello_frame", Count, "frame that completed the ClientHello", |c| {
             c.either(|s| s.hello_frame, |q| q.seen.hello.as_ref().map(|h| h.frame)).into()

@@ -4,11 +4,12 @@
 //! taken apart by `tls-parser`; the extension block is walked here, because one odd extension must not hide the
 //! server name. A hello that a snap length or a gap cut short, or that is damaged, is read leniently up to there.
 
+use smallvec::SmallVec;
 use tls_parser::parse_tls_handshake_client_hello;
 
 use super::super::reader::Reader;
 use super::extension::{self, Extension};
-use super::handshake::{First, MESSAGE_HEADER_LEN, Message, bare_message, first_message};
+use super::handshake::{First, Message, bare_message, first_message};
 use super::{NEVER, Scan, code};
 use crate::base::text::lossless;
 
@@ -17,6 +18,12 @@ pub const MAX_NAME_LEN: usize = 255;
 
 /// The most ALPN protocols that are kept. Clients send two or three.
 pub const MAX_PROTOCOLS: usize = 64;
+
+/// Numbers of two bytes in wire order; clients send no more than some thirty of a kind.
+pub type Numbers = SmallVec<[u16; 32]>;
+
+/// ALPN protocols; clients send two or three.
+pub type Protocols = SmallVec<[SmallVec<[u8; 16]>; 3]>;
 
 /// A `ClientHello`, as far as it could be read.
 ///
@@ -27,27 +34,27 @@ pub struct ClientHello {
     /// `legacy_version`; [`Self::offered_version`] is the version that the client wants.
     pub legacy_version: u16,
     /// `legacy_session_id`, which the server of a TLS 1.3 connection echoes.
-    pub session_id: Vec<u8>,
+    pub session_id: SmallVec<[u8; 32]>,
     /// Cipher suites.
-    pub cipher_suites: Vec<u16>,
+    pub cipher_suites: Numbers,
     /// Types of the extensions.
-    pub extensions: Vec<u16>,
+    pub extensions: Numbers,
     /// Host name of the first `server_name` extension that has one.
     ///
     /// With Encrypted Client Hello this is the public name of the outer hello, not the server that is meant.
     pub server_name: Option<Name>,
     /// ALPN protocols, the first [`MAX_PROTOCOLS`] of them. Opaque bytes: RFC 7301 does not say that they are text.
-    pub alpn: Vec<Vec<u8>>,
+    pub alpn: Protocols,
     /// Versions of the `supported_versions` extension.
-    pub supported_versions: Vec<u16>,
+    pub supported_versions: Numbers,
     /// Groups of the `supported_groups` extension.
-    pub supported_groups: Vec<u16>,
+    pub supported_groups: Numbers,
     /// Schemes of the `signature_algorithms` extension.
-    pub signature_algorithms: Vec<u16>,
+    pub signature_algorithms: Numbers,
     /// Formats of the `ec_point_formats` extension.
-    pub ec_point_formats: Vec<u8>,
+    pub ec_point_formats: SmallVec<[u8; 8]>,
     /// Groups for which a key was sent along.
-    pub key_share_groups: Vec<u16>,
+    pub key_share_groups: Numbers,
     /// Encrypted Client Hello. A client without a configuration sends one that decrypts to nothing (RFC 9849 §6.2,
     /// "GREASE ECH"); to an observer the two are the same.
     pub ech: Option<Ech>,
@@ -92,7 +99,7 @@ impl ClientHello {
             code::ALPN if self.alpn.is_empty() => self.alpn = extension::protocols(body, MAX_PROTOCOLS),
             code::EC_POINT_FORMATS if self.ec_point_formats.is_empty() => {
                 let length = body.u8().unwrap_or(0);
-                self.ec_point_formats = body.sub_lax(usize::from(length)).0.rest().to_vec();
+                self.ec_point_formats = body.sub_lax(usize::from(length)).0.rest().into();
             }
             code::ENCRYPTED_CLIENT_HELLO if self.ech.is_none() => self.ech = Ech::parse(body),
             code::ENCRYPTED_SERVER_NAME => self.esni = true,
@@ -128,7 +135,10 @@ impl ClientHello {
             &self.key_share_groups,
         ];
         lists.into_iter().flatten().any(|&c| code::is_grease(c))
-            || self.alpn.iter().any(|p| matches!(**p, [a, b] if code::is_grease(u16::from_be_bytes([a, b]))))
+            || self
+                .alpn
+                .iter()
+                .any(|p| matches!(p[..], [a, b] if code::is_grease(u16::from_be_bytes([a, b]))))
     }
 }
 
@@ -244,12 +254,11 @@ fn read_complete(body: &[u8]) -> Option<ClientHello> {
     }
     let mut hello = ClientHello {
         legacy_version: contents.version.0,
-        session_id: contents.session_id.unwrap_or_default().to_vec(),
+        session_id: contents.session_id.unwrap_or_default().into(),
         cipher_suites: contents.ciphers.into_iter().map(|c| c.0).collect(),
         ..ClientHello::default()
     };
     let block = contents.ext.unwrap_or_default();
-    hello.extensions.reserve(block.len().min(256) / MESSAGE_HEADER_LEN);
     extension::walk(Reader::new(block), |e| hello.take_up(e)).then_some(hello)
 }
 
@@ -261,7 +270,7 @@ fn read_leniently(body: &[u8]) -> Option<ClientHello> {
         let random = r.array::<32>()?;
         let _ = random;
         let length = r.u8()?;
-        hello.session_id = r.sub_lax(usize::from(length)).0.rest().to_vec();
+        hello.session_id = r.sub_lax(usize::from(length)).0.rest().into();
         let length = r.u16()?;
         hello.cipher_suites = extension::numbers(r.sub_lax(usize::from(length)).0);
         let length = r.u8()?;
@@ -306,15 +315,15 @@ mod tests {
             Some(Name { text: "Example.COM.".into(), folded: "example.com".into(), cut: false })
         );
         assert_eq!((hello.legacy_version, hello.offered_version()), (code::TLS12, code::TLS13));
-        assert_eq!(hello.session_id, [0x11; 32]);
-        assert_eq!(hello.cipher_suites, [0x0a0a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f]);
-        assert_eq!(hello.extensions, [0x1a1a, 51, 0, 16, 10, 11, 35, 13, 43, 0xfe0d, 0x4a4a]);
+        assert_eq!(hello.session_id[..], [0x11; 32]);
+        assert_eq!(hello.cipher_suites[..], [0x0a0a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f]);
+        assert_eq!(hello.extensions[..], [0x1a1a, 51, 0, 16, 10, 11, 35, 13, 43, 0xfe0d, 0x4a4a]);
         assert_eq!(hello.alpn_text().collect::<Vec<_>>(), ["h2", "http/1.1"]);
-        assert_eq!(hello.supported_versions, [0x3a3a, code::TLS13, code::TLS12]);
-        assert_eq!(hello.supported_groups, [0x2a2a, 0x11ec, 0x001d, 0x0017]);
-        assert_eq!(hello.key_share_groups, [0x2a2a, 0x11ec, 0x001d]);
-        assert_eq!(hello.signature_algorithms, [0x0403, 0x0804, 0x0401]);
-        assert_eq!(hello.ec_point_formats, [0]);
+        assert_eq!(hello.supported_versions[..], [0x3a3a, code::TLS13, code::TLS12]);
+        assert_eq!(hello.supported_groups[..], [0x2a2a, 0x11ec, 0x001d, 0x0017]);
+        assert_eq!(hello.key_share_groups[..], [0x2a2a, 0x11ec, 0x001d]);
+        assert_eq!(hello.signature_algorithms[..], [0x0403, 0x0804, 0x0401]);
+        assert_eq!(hello.ec_point_formats[..], [0]);
         assert_eq!(
             hello.ech,
             Some(Ech { kind: EchKind::Outer, config_id: Some(0x2a), payload_len: Some(208) })
@@ -362,7 +371,7 @@ mod tests {
         let hello = complete(&hello.record());
         assert_eq!(name_of(&hello), Some("a.example"));
         assert_eq!(hello.ech.map(|e| e.kind), Some(EchKind::Inner));
-        assert_eq!(hello.key_share_groups, [29]);
+        assert_eq!(hello.key_share_groups[..], [29]);
         assert!(hello.esni && hello.psk);
     }
 

@@ -1,6 +1,7 @@
 //! The extension block of a hello, and the bodies of the extensions that are read (RFC 8446 §4.2).
 
 use super::super::reader::Reader;
+use super::client_hello::{Numbers, Protocols};
 
 /// One extension, as far as it is there.
 #[derive(Clone, Copy, Debug)]
@@ -48,35 +49,35 @@ pub(super) fn host_name(mut body: Reader<'_>) -> Option<&[u8]> {
 }
 
 /// The protocols of an `application_layer_protocol_negotiation` extension (RFC 7301 §3.1), at most `most`.
-pub(super) fn protocols(mut body: Reader<'_>, most: usize) -> Vec<Vec<u8>> {
-    let Some(length) = body.u16() else { return Vec::new() };
+pub(super) fn protocols(mut body: Reader<'_>, most: usize) -> Protocols {
+    let Some(length) = body.u16() else { return Protocols::new() };
     let mut list = body.sub_lax(usize::from(length)).0;
-    let mut found = Vec::new();
+    let mut found = Protocols::new();
     while found.len() < most {
         let Some(length) = list.u8() else { break };
         let Some(protocol) = list.take(usize::from(length)) else { break };
-        found.push(protocol.to_vec());
+        found.push(protocol.into());
     }
     found
 }
 
 /// The numbers of a list that has a 16-bit length before it, as far as they are there.
-pub(super) fn list16(mut body: Reader<'_>) -> Vec<u16> {
+pub(super) fn list16(mut body: Reader<'_>) -> Numbers {
     let length = body.u16().unwrap_or(0);
     numbers(body.sub_lax(usize::from(length)).0)
 }
 
 /// The numbers of a list that has an 8-bit length before it, as far as they are there.
-pub(super) fn list8(mut body: Reader<'_>) -> Vec<u16> {
+pub(super) fn list8(mut body: Reader<'_>) -> Numbers {
     let length = body.u8().unwrap_or(0);
     numbers(body.sub_lax(usize::from(length)).0)
 }
 
 /// The groups for which a client's `key_share` extension has a key (RFC 8446 §4.2.8).
-pub(super) fn key_share_groups(mut body: Reader<'_>) -> Vec<u16> {
+pub(super) fn key_share_groups(mut body: Reader<'_>) -> Numbers {
     let length = body.u16().unwrap_or(0);
     let mut shares = body.sub_lax(usize::from(length)).0;
-    let mut groups = Vec::new();
+    let mut groups = Numbers::new();
     while let Some(group) = shares.u16() {
         groups.push(group);
         let Some(length) = shares.u16() else { break };
@@ -88,6 +89,6 @@ pub(super) fn key_share_groups(mut body: Reader<'_>) -> Vec<u16> {
 }
 
 /// All 16-bit numbers that are left.
-pub(super) fn numbers(mut list: Reader<'_>) -> Vec<u16> {
+pub(super) fn numbers(mut list: Reader<'_>) -> Numbers {
     list.rest().as_chunks::<2>().0.iter().map(|b| u16::from_be_bytes(*b)).collect()
 }

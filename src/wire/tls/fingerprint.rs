@@ -7,9 +7,11 @@
 
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
-use super::client_hello::ClientHello;
+use super::client_hello::{ClientHello, Numbers};
 use super::code;
+use crate::base::text::Ascii;
 
 /// What carries the hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,58 +22,63 @@ pub enum Transport {
     Quic,
 }
 
-/// A JA3 fingerprint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ja3 {
-    /// The text that is hashed.
-    pub text: String,
-    /// The MD5 of the text, in lower-case hex. A name for the text, with no security in it.
-    pub md5: String,
-}
+/// A JA3 fingerprint: the MD5 of its text, in lower-case hex. A name for the text, with no security in it.
+pub type Ja3 = Ascii<32>;
+
+/// A JA4 fingerprint.
+pub type Ja4 = Ascii<36>;
+
+/// What is put together here; most have no more than this many characters.
+type Text = Vec<u8>;
+const ROOM: usize = 256;
 
 /// The JA3 fingerprint of a hello; `None` unless it is complete.
 pub fn ja3(hello: &ClientHello) -> Option<Ja3> {
     if !hello.complete {
         return None;
     }
-    let mut text = String::with_capacity(256);
+    let md5 = Md5::digest(ja3_text(hello));
+    Some(Ja3::new(md5.iter().copied().map(hex_digits).collect::<SmallVec<[[u8; 2]; 16]>>().as_flattened()))
+}
+
+/// The text that JA3 hashes.
+fn ja3_text(hello: &ClientHello) -> Text {
+    let mut text = Text::with_capacity(ROOM);
     push_decimal(&mut text, hello.legacy_version);
     for list in [&hello.cipher_suites, &hello.extensions, &hello.supported_groups] {
-        text.push(',');
-        join(&mut text, '-', without_grease(list), push_decimal);
+        text.push(b',');
+        join(&mut text, b'-', without_grease(list), push_decimal);
     }
-    text.push(',');
-    join(&mut text, '-', hello.ec_point_formats.iter().map(|f| u16::from(*f)), push_decimal);
-    let mut md5 = String::with_capacity(32);
-    push_hex(&mut md5, &Md5::digest(text.as_bytes()));
-    Some(Ja3 { text, md5 })
+    text.push(b',');
+    join(&mut text, b'-', hello.ec_point_formats.iter().map(|f| u16::from(*f)), push_decimal);
+    text
 }
 
 /// The JA4 fingerprint of a hello; `None` unless it is complete.
-pub fn ja4(hello: &ClientHello, transport: Transport) -> Option<String> {
+pub fn ja4(hello: &ClientHello, transport: Transport) -> Option<Ja4> {
     if !hello.complete {
         return None;
     }
-    let mut ciphers: Vec<u16> = without_grease(&hello.cipher_suites).collect();
-    let mut extensions: Vec<u16> = without_grease(&hello.extensions).collect();
-    let mut out = String::with_capacity(36);
+    let mut ciphers: Numbers = without_grease(&hello.cipher_suites).collect();
+    let mut extensions: Numbers = without_grease(&hello.extensions).collect();
+    let mut out = SmallVec::<[u8; 36]>::new();
     out.push(match transport {
-        Transport::Tcp => 't',
-        Transport::Quic => 'q',
+        Transport::Tcp => b't',
+        Transport::Quic => b'q',
     });
-    out.push_str(match hello.offered_version() {
-        0x0002 => "s2",
-        0x0300 => "s3",
-        0x0301 => "10",
-        0x0302 => "11",
-        0x0303 => "12",
-        0x0304 => "13",
-        0xfeff => "d1",
-        0xfefd => "d2",
-        0xfefc => "d3",
-        _ => "00",
+    out.extend_from_slice(match hello.offered_version() {
+        0x0002 => b"s2",
+        0x0300 => b"s3",
+        0x0301 => b"10",
+        0x0302 => b"11",
+        0x0303 => b"12",
+        0x0304 => b"13",
+        0xfeff => b"d1",
+        0xfefd => b"d2",
+        0xfefc => b"d3",
+        _ => b"00",
     });
-    out.push(if extensions.contains(&code::SERVER_NAME) { 'd' } else { 'i' });
+    out.push(if extensions.contains(&code::SERVER_NAME) { b'd' } else { b'i' });
     // Counts stop at 99, to keep the form.
     for count in [ciphers.len().min(99), extensions.len().min(99)] {
         out.extend([count / 10, count % 10].map(|d| DIGITS[d]));
@@ -79,56 +86,51 @@ pub fn ja4(hello: &ClientHello, transport: Transport) -> Option<String> {
     out.extend(first_and_last(hello.alpn.first().map_or(&[], |p| p)));
 
     ciphers.sort_unstable();
-    let mut text = String::with_capacity(256);
-    join(&mut text, ',', ciphers.into_iter(), push_hex4);
-    out.push('_');
-    push_hash(&mut out, &text);
+    let mut text = Text::with_capacity(ROOM);
+    join(&mut text, b',', ciphers.into_iter(), push_hex4);
+    out.push(b'_');
+    out.extend_from_slice(hash(&text).as_flattened());
 
     // Name and protocol are left out: the same program has the same hash wherever it connects to.
-    extensions.retain(|&e| e != code::SERVER_NAME && e != code::ALPN);
+    extensions.retain(|&mut e| e != code::SERVER_NAME && e != code::ALPN);
     extensions.sort_unstable();
     text.clear();
-    join(&mut text, ',', extensions.into_iter(), push_hex4);
+    join(&mut text, b',', extensions.into_iter(), push_hex4);
     let mut algorithms = without_grease(&hello.signature_algorithms).peekable();
     if !text.is_empty() && algorithms.peek().is_some() {
-        text.push('_');
-        join(&mut text, ',', algorithms, push_hex4);
+        text.push(b'_');
+        join(&mut text, b',', algorithms, push_hex4);
     }
-    out.push('_');
-    push_hash(&mut out, &text);
-    Some(out)
+    out.push(b'_');
+    out.extend_from_slice(hash(&text).as_flattened());
+    Some(Ja4::new(&out))
 }
 
 /// The two characters of JA4 for the first ALPN protocol: its first and last character, or those of its hex form
 /// where either is not an ASCII letter or digit; "00" where there is none.
-fn first_and_last(protocol: &[u8]) -> [char; 2] {
-    let (Some(&first), Some(&last)) = (protocol.first(), protocol.last()) else { return ['0', '0'] };
+fn first_and_last(protocol: &[u8]) -> [u8; 2] {
+    let (Some(&first), Some(&last)) = (protocol.first(), protocol.last()) else { return *b"00" };
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
-        [char::from(first), char::from(last)]
+        [first, last]
     } else {
         [hex_digits(first)[0], hex_digits(last)[1]]
     }
 }
 
 /// The first twelve hex digits of the text's SHA-256, zeros for an empty text.
-fn push_hash(out: &mut String, text: &str) {
+fn hash(text: &[u8]) -> [[u8; 2]; 6] {
     if text.is_empty() {
-        out.push_str("000000000000");
-    } else {
-        push_hex(out, &Sha256::digest(text.as_bytes())[..6]);
+        return [*b"00"; 6];
     }
+    let digest = Sha256::digest(text);
+    std::array::from_fn(|i| hex_digits(digest[i]))
 }
 
 fn without_grease(list: &[u16]) -> impl Iterator<Item = u16> {
     list.iter().copied().filter(|&c| !code::is_grease(c))
 }
 
-fn join(
-    out: &mut String,
-    separator: char,
-    items: impl Iterator<Item = u16>,
-    push: impl Fn(&mut String, u16),
-) {
+fn join(out: &mut Text, separator: u8, items: impl Iterator<Item = u16>, push: impl Fn(&mut Text, u16)) {
     for (n, item) in items.enumerate() {
         if n > 0 {
             out.push(separator);
@@ -137,25 +139,17 @@ fn join(
     }
 }
 
-fn push_decimal(out: &mut String, n: u16) {
-    out.push_str(itoa::Buffer::new().format(n));
+fn push_decimal(out: &mut Text, n: u16) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
-fn push_hex4(out: &mut String, n: u16) {
-    push_hex(out, &n.to_be_bytes());
+fn push_hex4(out: &mut Text, n: u16) {
+    out.extend_from_slice(n.to_be_bytes().map(hex_digits).as_flattened());
 }
 
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    for b in bytes {
-        let [high, low] = hex_digits(*b);
-        out.push(high);
-        out.push(low);
-    }
-}
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-
-fn hex_digits(byte: u8) -> [char; 2] {
+fn hex_digits(byte: u8) -> [u8; 2] {
     [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0f)]]
 }
 
@@ -198,30 +192,36 @@ mod tests {
     #[test]
     fn ja4_of_the_published_example() {
         let hello = read(&published());
-        assert_eq!(ja4(&hello, Transport::Tcp).unwrap(), "t13d1516h2_8daaf6152771_e5627efa2ab1");
-        assert_eq!(ja4(&hello, Transport::Quic).unwrap(), "q13d1516h2_8daaf6152771_e5627efa2ab1");
+        assert_eq!(ja4(&hello, Transport::Tcp).unwrap().as_str(), "t13d1516h2_8daaf6152771_e5627efa2ab1");
+        assert_eq!(ja4(&hello, Transport::Quic).unwrap().as_str(), "q13d1516h2_8daaf6152771_e5627efa2ab1");
     }
 
     #[test]
     fn ja4_without_signature_algorithms_ends_without_underscore() {
         let mut hello = read(&published());
         hello.signature_algorithms.clear();
-        assert_eq!(ja4(&hello, Transport::Tcp).unwrap(), "t13d1516h2_8daaf6152771_6d807ffa2a79");
+        assert_eq!(ja4(&hello, Transport::Tcp).unwrap().as_str(), "t13d1516h2_8daaf6152771_6d807ffa2a79");
     }
 
     #[test]
     fn ja4_of_what_is_empty_is_zeros() {
         let hello = Hello { version: 0x0301, ciphers: vec![0x0a0a], ..Hello::bare() };
-        assert_eq!(ja4(&read(&hello), Transport::Tcp).unwrap(), "t10i000000_000000000000_000000000000");
+        assert_eq!(
+            ja4(&read(&hello), Transport::Tcp).unwrap().as_str(),
+            "t10i000000_000000000000_000000000000"
+        );
         // Only the name: counted, not hashed.
         let named = hello.with(0, make::server_name(b"a.example"));
-        assert_eq!(ja4(&read(&named), Transport::Tcp).unwrap(), "t10d000100_000000000000_000000000000");
+        assert_eq!(
+            ja4(&read(&named), Transport::Tcp).unwrap().as_str(),
+            "t10d000100_000000000000_000000000000"
+        );
     }
 
     #[test]
     fn ja4_counts_stop_at_99() {
         let hello = Hello { ciphers: (0..120).collect(), ..Hello::bare() };
-        assert!(ja4(&read(&hello), Transport::Tcp).unwrap().starts_with("t12i990000_"));
+        assert!(ja4(&read(&hello), Transport::Tcp).unwrap().as_str().starts_with("t12i990000_"));
     }
 
     /// The examples of the JA4 document.
@@ -238,15 +238,18 @@ mod tests {
             (&[0x30, 0x31, 0xab, 0xcd], "3d"),
             (&[0x30, 0xab, 0xcd, 0x31], "01"),
         ] {
-            assert_eq!(String::from_iter(first_and_last(protocol)), two);
+            assert_eq!(first_and_last(protocol), two.as_bytes());
         }
+    }
+
+    fn text(hello: &ClientHello) -> String {
+        String::from_utf8(ja3_text(hello).to_vec()).unwrap()
     }
 
     #[test]
     fn ja3_leaves_grease_out() {
-        let ja3 = ja3(&read(&published())).unwrap();
         assert_eq!(
-            ja3.text,
+            text(&read(&published())),
             "771,4865-4866-4867-49195-49199-49196-49200-52393-52392-49171-49172-156-157-47-53,\
              27-0-51-16-17513-23-45-13-5-35-18-43-65281-11-10-21,29-23-24,0"
         );
@@ -266,13 +269,12 @@ mod tests {
             .with(0, make::server_name(b"a.example"))
             .with(10, make::list16(&[23, 24, 25]))
             .with(11, vec![1, 0]);
-        let with = ja3(&read(&with)).unwrap();
-        assert_eq!(with.text, "769,47-53-5-10-49161-49162-49171-49172-50-56-19-4,0-10-11,23-24-25,0");
-        assert_eq!(with.md5, "ada70206e40642a3e4461f35503241d5");
-        let without =
-            ja3(&read(&Hello { ciphers: vec![4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99], ..old })).unwrap();
-        assert_eq!(without.text, "769,4-5-10-9-100-98-3-6-19-18-99,,,");
-        assert_eq!(without.md5, "de350869b8c85de67a350c8d186f11e6");
+        let with = read(&with);
+        assert_eq!(text(&with), "769,47-53-5-10-49161-49162-49171-49172-50-56-19-4,0-10-11,23-24-25,0");
+        assert_eq!(ja3(&with).unwrap().as_str(), "ada70206e40642a3e4461f35503241d5");
+        let without = read(&Hello { ciphers: vec![4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99], ..old });
+        assert_eq!(text(&without), "769,4-5-10-9-100-98-3-6-19-18-99,,,");
+        assert_eq!(ja3(&without).unwrap().as_str(), "de350869b8c85de67a350c8d186f11e6");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub mod server_hello;
 
 pub use certificate::{certificate_names, is_for};
 pub use client_hello::{ClientHello, Ech, EchKind, Name, client_hello, client_hello_message};
-pub use fingerprint::{Ja3, Transport, ja3, ja4};
+pub use fingerprint::{Ja3, Ja4, Transport, ja3, ja4};
 pub use record::{Alert, RecordHeader, is_swapped};
 pub use records::{RecordEvent, RecordWalker};
 pub use server_hello::{ServerFlight, ServerHello, server_flight, server_hello};

@@ -1,6 +1,9 @@
 //! What a server answers: the `ServerHello`, and what its first records are (RFC 8446 §4.1.3, RFC 5246 §7.3).
 
+use smallvec::SmallVec;
+
 use super::super::reader::Reader;
+use super::client_hello::Numbers;
 use super::extension;
 use super::handshake::{First, MESSAGE_HEADER_LEN, Message, first_message};
 use super::record::{
@@ -25,13 +28,13 @@ pub struct ServerHello {
     /// Version of the `supported_versions` extension, by which TLS 1.3 is chosen.
     pub selected_version: Option<u16>,
     /// `legacy_session_id_echo`; in TLS 1.2 the identifier of the session.
-    pub session_id: Vec<u8>,
+    pub session_id: SmallVec<[u8; 32]>,
     /// Cipher suite chosen.
     pub cipher_suite: Option<u16>,
     /// Types of the extensions, in wire order.
-    pub extensions: Vec<u16>,
+    pub extensions: Numbers,
     /// ALPN protocol chosen, where it is in clear (TLS 1.2 and before).
-    pub alpn: Option<Vec<u8>>,
+    pub alpn: Option<SmallVec<[u8; 16]>>,
     /// Whether it is a `HelloRetryRequest`: the client shall send another hello.
     pub hello_retry_request: bool,
     /// Whether all of the message was there and could be read.
@@ -115,7 +118,7 @@ fn read(body: &[u8]) -> Option<(ServerHello, bool)> {
         let draft = hello.legacy_version >> 8 == 0x7f;
         if !draft {
             let length = r.u8()?;
-            hello.session_id = r.sub_lax(usize::from(length)).0.rest().to_vec();
+            hello.session_id = r.sub_lax(usize::from(length)).0.rest().into();
         }
         hello.cipher_suite = Some(r.u16()?);
         if !draft {
@@ -269,7 +272,7 @@ mod tests {
         assert_eq!((tls13.cipher_suite, &tls13.session_id[..]), (Some(0x1302), &[1, 2][..]));
         let tls12 = complete(&make::record(22, 0x0303, &make::server_hello_12(0xc02f, &[])));
         assert_eq!((tls12.version(), tls12.is_tls13()), (0x0303, false));
-        assert_eq!((tls12.extensions, tls12.alpn), (vec![0xff01, 16], Some(b"h2".to_vec())));
+        assert_eq!((&tls12.extensions[..], tls12.alpn.as_deref()), (&[0xff01, 16][..], Some(&b"h2"[..])));
         assert!(!tls12.hello_retry_request);
     }
 
