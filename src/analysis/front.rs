@@ -184,7 +184,7 @@ impl Front {
         if c.link_types.last() != Some(&frame.link_type) {
             note_link_type(&mut c.link_types, frame.link_type);
         }
-        let (Some(previous), Some(last)) = (self.previous.replace(frame.at), c.last) else {
+        let Some(previous) = self.previous.replace(frame.at) else {
             (c.first, c.last, c.earliest) = (Some(frame.at), Some(frame.at), Some(frame.at));
             return;
         };
@@ -193,8 +193,8 @@ impl Front {
         if step < 0 {
             c.time_went_back += 1;
             c.earliest = c.earliest.min(Some(frame.at));
-        } else if frame.at > last {
-            c.last = Some(frame.at);
+        } else {
+            c.last = c.last.max(Some(frame.at));
         }
     }
 

@@ -34,8 +34,11 @@ pub const UNANSWERED: Span = Span::from_secs(130);
 /// How long an established connection may be silent: 2 h 4 min, what RFC 5382 REQ-5 asks of every NAT.
 pub const IDLE: Span = Span::from_secs(7440);
 
-/// How many slots the sweep visits at each packet.
-const SWEEP: usize = 2;
+const HALF_IDLE: Span = Span::from_ns(IDLE.ns() / 2);
+
+/// How many slots the sweep visits, and at every how many packets.
+const SWEEP: usize = 16;
+const SWEEP_EVERY: u32 = 8;
 
 /// How many slots are compared to find one to give up when the table is full.
 const EVICT_AMONG: usize = 16;
@@ -64,6 +67,8 @@ pub struct FlowTable {
     ended: Tombstones,
     /// The next slot that the sweep looks at.
     hand: usize,
+    /// How many packets came, modulo 2³².
+    packets: u32,
     /// The latest time seen.
     now: Timestamp,
     streams: Streams,
@@ -158,6 +163,7 @@ impl FlowTable {
             limits,
             ended: Tombstones::default(),
             hand: 0,
+            packets: 0,
             now: Timestamp::FIRST,
             streams: Streams::Counted(0),
             room: bulk::ROOM,
@@ -215,20 +221,28 @@ impl FlowTable {
         };
         let Slot { until, since, connection, .. } = &mut self.slots[slot as usize];
         if let Some(c) = connection {
-            let direction = c.direction(from_low);
-            if forks_in_wireshark(c, s, direction) {
-                // the reset stays with its connection; only its number is passed over, for the streams after it
-                self.streams.next(s.frame);
-                c.stream_bases = PerDirection::default();
+            if s.is_control() || c.stream_bases.to_server.is_none() || c.stream_bases.to_client.is_none() {
+                let direction = c.direction(from_low);
+                if forks_in_wireshark(c, s, direction) {
+                    // the reset stays with its connection; only its number is passed over, for the streams after it
+                    self.streams.next(s.frame);
+                    c.stream_bases = PerDirection::default();
+                }
+                note_stream_bases(&mut c.stream_bases, s, direction);
             }
-            note_stream_bases(&mut c.stream_bases, s, direction);
             c.push(s, from_low, tcp, self.now, &mut self.room);
             *since = self.now;
-            let end = end_of(c, self.now).0;
-            *until = c.heads_until().map_or(end, |heads| heads.min(end));
+            // only a control segment brings the end nearer; else it may be looked for too early
+            if s.is_control() || *until < self.now + HALF_IDLE {
+                let end = end_of(c, self.now).0;
+                *until = c.heads_until().map_or(end, |heads| heads.min(end));
+            }
         }
         self.least_room = self.least_room.min(self.room);
-        self.sweep(ended);
+        self.packets = self.packets.wrapping_add(1);
+        if self.packets.is_multiple_of(SWEEP_EVERY) {
+            self.sweep(ended);
+        }
     }
 
     /// Takes note that an ICMP error quotes a segment of two ends: their connection keeps it. Where there is none, Wireshark gives it
@@ -295,7 +309,7 @@ impl FlowTable {
         let mut connection = Connection::new(stream, s, key.ends(from_low), from_low, tunnelled);
         connection.resumed = before.is_some_and(|t| t.seen);
         let connection = Some(Box::new(connection));
-        let slot = Slot { key, hash, until: Timestamp::LAST, since: self.now, connection };
+        let slot = Slot { key, hash, until: Timestamp::FIRST, since: self.now, connection };
         let at = if let Some(at) = self.free.pop() {
             self.slots[at as usize] = slot;
             at
@@ -332,16 +346,18 @@ impl FlowTable {
     }
 
     /// Frees what is over, a few slots at a time.
+    #[inline(never)]
     fn sweep(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
-        for _ in 0..SWEEP {
-            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
-            let Some(slot) = self.slots.get_mut(self.hand) else { return };
+        let from = if self.hand < self.slots.len() { self.hand } else { 0 };
+        self.hand = self.slots.len().min(from + SWEEP);
+        for at in from..self.hand {
+            let slot = &mut self.slots[at];
             if self.now > slot.until
                 && let Some(c) = &mut slot.connection
             {
                 let (end, why) = end_of(c, slot.since);
                 if self.now > end {
-                    self.close(u32::try_from(self.hand).unwrap_or(u32::MAX), why, ended);
+                    self.close(u32::try_from(at).unwrap_or(u32::MAX), why, ended);
                 } else {
                     c.give_up_heads(self.now);
                     slot.until = end;
@@ -446,6 +462,37 @@ mod tests {
         push(&mut table, 50_000, &both);
         push(&mut table, 50_001, &SYN);
         assert_eq!(streams(table), [(0, 1, false), (2, 0, false)], "Wireshark gives 1 to the SYN with RST");
+    }
+
+    /// What a table makes of ACKs of two ends at these seconds, the server's marked: packets of each connection, and why it ended.
+    fn silences(packets: &[(i64, bool)]) -> Vec<(u64, Ended)> {
+        let mut table = FlowTable::new(Limits::default());
+        let mut rows = Vec::new();
+        for (n, (secs, by_server)) in packets.iter().enumerate() {
+            let at_secs = Timestamp::from_ns(0) + Span::from_secs(*secs);
+            let s = Segment { flags: Flags::ACK, at: at_secs, frame: n as u64 + 1, ..SEGMENT };
+            let bytes = tcp_bytes(&s);
+            let tcp = Tcp::parse(&bytes, 20).unwrap();
+            let (client, server) = (at(1, 50_000), at(2, 443));
+            let key = if *by_server { Key::new(server, client) } else { Key::new(client, server) };
+            table.push(&s, key, &tcp, false, &mut |c| rows.push((c.packets(), c.ended)));
+        }
+        table.finish(&mut |c| rows.push((c.packets(), c.ended)));
+        rows
+    }
+
+    #[test]
+    fn silence_ends_a_connection_and_packets_put_that_off() {
+        let hour = 3600;
+        let alone = [(0, false), (100, false), (231, false)];
+        assert_eq!(silences(&alone), [(2, Ended::Idle), (1, Ended::CaptureEnd)], "one-sided: after 130 s");
+        let mut both = vec![(0, false), (1, true)];
+        both.extend((1..40).map(|n| (n * hour / 2, n % 2 == 1)));
+        assert_eq!(silences(&both), [(41, Ended::CaptureEnd)]);
+        let last = 39 * hour / 2;
+        both.extend([(last + 2 * hour, false), (last + 5 * hour, false)]);
+        let two = [(42, Ended::Idle), (1, Ended::CaptureEnd)];
+        assert_eq!(silences(&both), two, "after two hours and four minutes");
     }
 
     fn notice(src: Endpoint, dst: Endpoint) -> Notice {

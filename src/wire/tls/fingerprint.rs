@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn text(hello: &ClientHello) -> String {
-        String::from_utf8(ja3_text(hello).to_vec()).unwrap()
+        String::from_utf8(ja3_text(hello)).unwrap()
     }
 
     #[test]
