@@ -118,7 +118,7 @@ impl Bulk {
             Arrival::OutOfOrder => Passing::Late,
             Arrival::Retransmission => Passing::Again,
         };
-        let in_flight = next.max(start.saturating_add(i64::from(s.len))).saturating_sub(acked);
+        let in_flight = next.max(start + i64::from(s.len)) - acked;
         let record = Record {
             at: s.at,
             frame: u32::try_from(s.frame).unwrap_or(u32::MAX),
@@ -128,8 +128,7 @@ impl Bulk {
             tsval: s.timestamps.map_or(0, |t| t.0),
             headers: s.header_len.saturating_add(what.ip_header),
             kind,
-            window_full: what.window > 0
-                && in_flight.saturating_add(i64::from(s.len)) >= i64::from(what.window),
+            window_full: what.window > 0 && in_flight + i64::from(s.len) >= i64::from(what.window),
             alone: next <= acked,
         };
         if kind == Passing::New && start > next && next > 0 {
