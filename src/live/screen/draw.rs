@@ -24,7 +24,11 @@ pub(super) fn draw(m: &mut Model, frame: &mut Frame<'_>) {
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    frame.render_widget(Paragraph::new(head_lines(m)), head);
+    let width = frame.area().width;
+    let fitting = |lines: Vec<Line<'static>>| {
+        Paragraph::new(lines.into_iter().map(|line| fitted(line, width)).collect::<Vec<_>>())
+    };
+    frame.render_widget(fitting(head_lines(m)), head);
     if let Mode::Evidence(from) = m.mode {
         evidence(m, from, frame, body);
     } else {
@@ -34,8 +38,34 @@ pub(super) fn draw(m: &mut Model, frame: &mut Frame<'_>) {
         draw_findings(m, frame, findings);
     }
     let said = m.notices.iter().rev().take(3).rev().map(|n| Line::styled(n.clone(), paint(m, Color::Yellow)));
-    frame.render_widget(Paragraph::new(said.collect::<Vec<_>>()), foot);
-    frame.render_widget(Paragraph::new(key_line(m)), keys);
+    frame.render_widget(fitting(said.collect()), foot);
+    frame.render_widget(fitting(vec![key_line(m)]), keys);
+}
+
+/// A line that is no wider than this: what is cut ends in "…".
+fn fitted(line: Line<'static>, width: u16) -> Line<'static> {
+    let mut room = usize::from(width);
+    if line.width() <= room {
+        return line;
+    }
+    room = room.saturating_sub(1);
+    let Line { spans, style, alignment } = line;
+    let mut kept = Vec::new();
+    for span in spans {
+        let mut text = String::new();
+        for c in span.content.chars() {
+            let wide = Span::raw(c.to_string()).width();
+            if wide > room {
+                text.push('…');
+                kept.push(Span::styled(text, span.style));
+                return Line { spans: kept, style, alignment };
+            }
+            room -= wide;
+            text.push(c);
+        }
+        kept.push(Span::styled(text, span.style));
+    }
+    Line { spans: kept, style, alignment }
 }
 
 fn paint(m: &Model, color: Color) -> Style {
@@ -127,7 +157,7 @@ fn draw_findings(m: &Model, frame: &mut Frame<'_>, area: Rect) {
     let height = usize::from(area.height.saturating_sub(1)).max(1);
     let from = chosen.saturating_sub(height - 1);
     let lines = shown.iter().enumerate().skip(from).take(height);
-    let lines = lines.map(|(n, f)| finding_line(m, f, n == chosen)).collect::<Vec<_>>();
+    let lines = lines.map(|(n, f)| fitted(finding_line(m, f, n == chosen), area.width)).collect::<Vec<_>>();
     let block = title(format!("What was done to them: {} (times are UTC) ", shown.len()));
     let nothing = Line::from(if m.over { "nothing found" } else { "nothing found yet" });
     let text = if lines.is_empty() { vec![nothing] } else { lines };
@@ -175,4 +205,20 @@ fn key_line(m: &Model) -> Line<'static> {
         }
     };
     Line::styled(text, Style::new().add_modifier(Modifier::DIM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_says_so() {
+        let line = || Line::from(vec![Span::raw("> 12:00:01 "), Span::raw("جواب 网络 reset")]);
+        let whole = line().width();
+        for width in 0..=whole {
+            let cut = fitted(line(), u16::try_from(width).unwrap());
+            assert!(cut.width() <= width.max(1), "{cut:?} in {width}");
+            assert_eq!(cut.to_string().ends_with('…'), width < whole, "{cut:?} in {width}");
+        }
+    }
 }
