@@ -109,9 +109,10 @@ impl Plot {
             c.line((at, self.bottom), (at, self.bottom + 5.0), pen(ink::LINE, 1.0));
             let says = (x.says)(*t);
             let half = words::width(&says, LABEL, false) / 2.0;
-            if at - half > free && at + half < WIDTH - 2.0 {
-                c.text((at, self.bottom + 8.0 + LABEL), &says, Words { side: Side::Middle, ..quiet });
-                free = at + half + 8.0;
+            let middle = at.min(WIDTH - 2.0 - half); // what the last says moves in from the edge
+            if middle - half > free {
+                c.text((middle, self.bottom + 8.0 + LABEL), &says, Words { side: Side::Middle, ..quiet });
+                free = middle + half + 8.0;
             }
         }
         c.line((self.left, self.bottom), (self.right, self.bottom), pen(ink::LINE, 1.3));
