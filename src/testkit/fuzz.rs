@@ -28,7 +28,7 @@ use crate::report::{Capture, json, text};
 use crate::wire::checksum::Checksum;
 use crate::wire::quic::{self, Version};
 use crate::wire::tcp::{Flags, Tcp};
-use crate::wire::{Payload, decode, dns, http, tls};
+use crate::wire::{Packet, Payload, decode, dns, http, tls};
 
 /// The readers: frames are numbered upwards and lie within what was given.
 pub fn capture(data: &[u8]) {
@@ -52,7 +52,8 @@ pub fn capture(data: &[u8]) {
     assert_eq!(both, frames * 2, "merging loses no frame");
 }
 
-/// The decoder: payloads lie within the frame, and no captured length exceeds the one on the wire. The first two bytes
+/// The decoder: payloads lie within the frame, no captured length exceeds the one on the wire, and what is read straight is what
+/// the walk reads. The first two bytes
 /// choose the link type.
 pub fn decode(data: &[u8]) {
     let Some((link, data)) = data.split_first_chunk::<2>() else { return };
@@ -67,6 +68,9 @@ pub fn decode(data: &[u8]) {
         dropped_before: 0,
     };
     let packet = decode::frame(&frame);
+    if let Some((ip, tcp)) = decode::tcp_in_ipv4(&frame).or(decode::tcp_in_ipv6(&frame)) {
+        assert_eq!(packet, Packet { ip: Some(ip), payload: Payload::Tcp(tcp), tunnelled: false });
+    }
     match packet.payload {
         Payload::Tcp(tcp) => {
             assert!(tcp.payload.len() as u64 <= u64::from(tcp.payload_len));
