@@ -26,6 +26,12 @@ const STRAY: f64 = 0.9;
 /// fifteen base seeds leads by 16.4; true ones lead by 20 to 80.
 const FEW: f64 = 0.83;
 
+/// The share of packets that contradict a bucket which nothing sets right, from which on a claim takes a clear lead: other traffic
+/// took tokens then, or it is none. In the wide sets short queues of fast links (6 to 30 kB, 100 to 400 Mbit/s) lead by up to 42 with
+/// shares above 0.3.
+const ASTRAY: f64 = 0.15;
+const CLEAR: f64 = 60.0;
+
 /// What is said of a group of transfers.
 pub(super) fn judge(g: &Group<'_>) -> Option<Finding> {
     let f = &g.fits;
@@ -126,7 +132,7 @@ fn policed(g: &Group<'_>, p: &PolicerFit) -> Finding {
     });
     let lead = p.gain - signs::cost(f);
     let gate = match f.losses {
-        n if n < CLAIM_LOSSES || lead < CLAIM_LEAD => Level::Possible,
+        n if n < CLAIM_LOSSES || lead < CLAIM_LEAD || p.astray > ASTRAY && lead < CLEAR => Level::Possible,
         _ if p.replay.explained() < FEW && lead < CONFIRM_LEAD => Level::Possible,
         n if n < CONFIRM_LOSSES || lead < CONFIRM_LEAD || first <= 0.0 || second <= 0.0 => Level::Likely,
         _ => Level::Confirmed,

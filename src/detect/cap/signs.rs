@@ -44,6 +44,9 @@ const LONGEST: f64 = 0.9;
 
 /// Seconds that clocks and timestamps blur.
 const TICKS: f64 = 0.002;
+/// Seconds that a burst takes to leave its sender: 2.5 MB, half of what Linux lets a sender buffer, at 1 Gbit/s. Its end waits that
+/// long for its beginning, and a deep bucket is empty there.
+const AT_ONCE: f64 = 0.02;
 /// The least share of packets that came much sooner after the one before than the rate allows, where they are captured
 /// behind the box: a link of that rate spaces them, a policer lets bursts through.
 const FASTER: f64 = 0.02;
@@ -70,13 +73,21 @@ const ONE_RATE: f64 = 0.05;
 /// rate has acknowledgments that are late at that rate as well, but not beside losses.
 const FULL: f64 = 0.5;
 
+fn full(w: &Waiting) -> bool {
+    w.at_loss - w.base > FULL * (w.most - w.base)
+}
+
 /// Packets wait, longest beside losses, and leave at the bucket's rate; or wait beside losses for longer than others, and than
 /// acknowledgments do: one box with a queue that is short beside its burst.
 fn same_box(f: &Fits, p: &PolicerFit, w: &Waiting) -> bool {
     let at_one_rate = queue(f).is_some_and(|q| (q.rate / p.bucket.rate).ln().abs() < ONE_RATE);
-    let full = w.at_loss - w.base > FULL * (w.most - w.base);
     let longer = |(delay, rank): (f64, f64)| delay - w.median > LATE && rank > LONGER;
-    at_one_rate && full || longer((w.at_loss, w.rank_at_loss)) || longer(w.nearest)
+    at_one_rate && full(w) || longer((w.at_loss, w.rank_at_loss)) || longer(w.nearest)
+}
+
+/// Packets waited somewhere, for longer than acknowledgments do.
+fn stood(w: &Waiting) -> bool {
+    w.most - w.base > LATE
 }
 
 /// A short queue that another rate and depth explain: the losses of a link faster than this bucket.
@@ -92,14 +103,18 @@ pub(super) fn delay(f: &Fits, p: &PolicerFit) -> Delay {
     let Some(w) = f.waiting.as_ref().filter(|w| w.losses >= 5) else {
         return Delay::Unknown;
     };
-    let refill = p.bucket.depth / p.interval[1];
+    let refill = p.bucket.depth / p.bucket.rate;
     let waited = (w.at_loss - w.base) / (p.bucket.depth / p.bucket.rate);
-    let longest = w.rank_at_loss >= LONGEST && w.at_loss - w.median > w.noise / 2.0 + TICKS;
+    let latest = w.at_loss.max(w.nearest.0) - w.base;
+    let longest = w.at_loss - w.median > w.noise / 2.0 + TICKS
+        && (w.rank_at_loss >= LONGEST && (waited > SHORT || latest > AT_ONCE)
+            || w.rank_at_loss > LONGER && full(w) && w.at_loss - w.median > AT_ONCE);
+    let blurred = w.rank_at_loss < LONGER && w.at_loss - w.base < TICKS && waited < QUEUED;
     if waited > QUEUED && w.rank_at_loss > LONGER || same_box(f, p, w) {
         Delay::Queued
-    } else if short_queue(f, p, w, waited) || f.early > p.gain {
+    } else if short_queue(f, p, w, waited) || f.early > p.gain || stood(w) {
         Delay::Between
-    } else if waited < FLAT && refill > 2.0 * w.noise && !longest && f.faster >= FASTER {
+    } else if (waited < FLAT || blurred) && refill > 2.0 * w.noise && !longest && f.faster >= FASTER {
         Delay::Flat
     } else if refill <= 2.0 * w.noise {
         Delay::Unknown

@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod policer;
 pub mod queue;
 pub mod series;
+pub mod steady;
 pub mod transfer;
 
 pub use transfer::{Fits, Transfer, Transfers};

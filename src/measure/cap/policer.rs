@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use super::bucket::{Bucket, Guess, LANES, Replay, Step, chance, debts, replay, replays, steps};
 use super::series::Packet;
+use super::steady;
 
 /// A bucket fitted to packets.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub struct PolicerFit {
     pub interval: [f64; 2],
     /// The gain in the first half of the losses, and in the second.
     pub by_halves: [f64; 2],
+    /// Packets that contradict it where nothing sets it right, as a share of the losses (see [`steady`]).
+    pub astray: f64,
 }
 
 /// Losses below which nothing is fitted.
@@ -127,8 +130,17 @@ pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     let blur = largest / longest_emptying(packets, bucket).max(1e-3);
     interval = [(interval[0] - blur).max(bucket.rate * 0.1), interval[1] + blur];
     let gain = replay.log_likelihood() - whole.chance();
+    let turned = straighten(&whole.steps, &[bucket], largest).into_iter().map(|b| b.rate);
+    let near: Vec<f64> = turned.chain([bucket.rate]).collect();
+    let steady = steady::fit(&whole.steps, largest, &near)?;
+    if steady.holds() {
+        let [low, high] = steady.interval;
+        bucket = steady.bucket;
+        interval = [low.min(bucket.rate - blur), high.max(bucket.rate + blur)];
+    }
+    let astray = steady.astray;
     let by_halves = halves(&whole.steps, guess, losses[losses.len() / 2], gain);
-    Some(PolicerFit { bucket, gain, replay, slack: guess.slack, interval, by_halves })
+    Some(PolicerFit { bucket, gain, replay, slack: guess.slack, interval, by_halves, astray })
 }
 
 /// Seconds from the first to the last, without idle times.

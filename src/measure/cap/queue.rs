@@ -169,7 +169,7 @@ const VARIES: f64 = 0.15;
 const PLAIN: f64 = 2500.0;
 
 /// How much faster than what was seen a plain link may be.
-const FASTER_LINKS: [f64; 4] = [1.05, 1.12, 1.25, 1.4];
+const FASTER_LINKS: [f64; 7] = [1.03, 1.04, 1.05, 1.08, 1.12, 1.25, 1.4];
 
 /// A pause of this length is none of a transfer that is under way: seconds.
 const PAUSE: f64 = 1.0;

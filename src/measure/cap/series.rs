@@ -247,7 +247,7 @@ const ROOM: f64 = 4.0;
 
 /// Gives gaps the time at which their packets would have come: after a packet that came behind the one before the gap, as far
 /// apart as packets of a burst are (the first quartile of the last few), or evenly. A burst that empties a bucket loses its
-/// end, and what is seen next is another burst, or begins with what is sent again: so the latest pause that has room for
+/// end, and what is seen next is another burst, or begins with what is sent again: so the first pause that has room for
 /// all that is missing is taken, and if there is none, the time behind the packet before the gap.
 fn date_gaps(pieces: &mut [Piece]) {
     let (mut before, mut recent, mut n_recent) = (0.0, [0.0f64; RECENT], 0);
@@ -272,14 +272,11 @@ fn date_gaps(pieces: &mut [Piece]) {
         let burst = gaps.get(gaps.len().saturating_sub(1) / 4).copied().unwrap_or_default();
         #[allow(clippy::cast_precision_loss)] // a few packets
         let takes = ROOM * burst * n as f64;
-        let (mut from, mut until) = (before, shown);
-        for p in pieces[highest.min(i)..i].iter().rev().filter(|p| !p.gap) {
-            from = p.packet.at;
-            if until - from > takes {
-                break;
-            }
-            until = from;
-        }
+        // the time behind each packet since the one before the gap, and when the next one came
+        let since = || pieces[highest.min(i)..i].iter().filter(|p| !p.gap).map(|p| p.packet.at);
+        let mut pauses = since().zip(since().skip(1).chain([shown]));
+        let has_room = |(from, until): &(f64, f64)| until - from > takes;
+        let from = pauses.find(has_room).map_or_else(|| since().next().unwrap_or(before), |(from, _)| from);
         #[allow(clippy::cast_precision_loss)] // a few packets
         let apart = burst.min((shown - from) / (n + 1) as f64);
         for k in 0..n {
