@@ -131,7 +131,7 @@ const UNSTEADY: f64 = 0.03;
 const MISFIT: f64 = 0.2;
 const PACKETS_OFF: f64 = 1.5;
 /// The least share of the time in which packets waited.
-const BUSY: f64 = 0.2;
+const BUSY: f64 = 0.1;
 
 /// A queue that is emptied at one steady rate, where there is one.
 pub(super) fn queue(f: &Fits) -> Option<&QueueFit> {

@@ -134,9 +134,7 @@ pub fn fit(packets: &[Packet]) -> Option<PolicerFit> {
     let near: Vec<f64> = turned.chain([bucket.rate]).collect();
     let steady = steady::fit(&whole.steps, largest, &near)?;
     if steady.holds() {
-        let [low, high] = steady.interval;
-        bucket = steady.bucket;
-        interval = [low.min(bucket.rate - blur), high.max(bucket.rate + blur)];
+        (bucket, interval) = (steady.bucket, steady.interval);
     }
     let astray = steady.astray;
     let by_halves = halves(&whole.steps, guess, losses[losses.len() / 2], gain);

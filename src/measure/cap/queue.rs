@@ -171,6 +171,11 @@ const PLAIN: f64 = 2500.0;
 /// How much faster than what was seen a plain link may be.
 const FASTER_LINKS: [f64; 7] = [1.03, 1.04, 1.05, 1.08, 1.12, 1.25, 1.4];
 
+/// Factors between the depths that are tried around the best, until they are a packet apart: a burst of megabytes that is off by
+/// hundredths is seconds of a slow rate.
+const CLOSER: [f64; 4] = [1.12, 1.03, 1.008, 1.002];
+const PACKET: f64 = 1500.0;
+
 /// A pause of this length is none of a transfer that is under way: seconds.
 const PAUSE: f64 = 1.0;
 
@@ -182,18 +187,21 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
     if passages.len() < 30 || range < 0.004 {
         return None;
     }
-    let stretches = stretches(&passages, mark);
-    let bytes: f64 = stretches.iter().map(|s| s.0).sum();
-    let time: f64 = stretches.iter().map(|s| s.1).sum();
-    if stretches.len() < 3 || time <= 0.0 {
+    let mut stretches = stretches(&passages, mark);
+    if stretches.len() < 3 {
         return None;
     }
     let mut rates: Vec<f64> = stretches.iter().map(|s| s.0 / s.1).collect();
     rates.sort_unstable_by(f64::total_cmp);
     let median = rates[rates.len() / 2];
-    let mut off: Vec<f64> = rates.iter().map(|r| (r / median - 1.0).abs()).collect();
-    off.sort_unstable_by(f64::total_cmp);
-    let unsteady = off[off.len() / 2];
+    let off = |rate: f64| (rate / median - 1.0).abs();
+    let mut apart: Vec<f64> = rates.iter().map(|r| off(*r)).collect();
+    apart.sort_unstable_by(f64::total_cmp);
+    let unsteady = apart[apart.len() / 2];
+    // a few in which the queue ran empty unseen say nothing of its rate
+    stretches.retain(|s| unsteady > VARIES || off(s.0 / s.1) <= VARIES);
+    let bytes: f64 = stretches.iter().map(|s| s.0).sum();
+    let time: f64 = stretches.iter().map(|s| s.1).sum();
     if unsteady > VARIES {
         // no queue that is emptied at one rate: not worth the search
         let nothing = f64::INFINITY;
@@ -227,9 +235,16 @@ pub fn fit(series: &Series, waiting: &Waiting) -> Option<QueueFit> {
     let found = errors_of(&tried);
     let plain = found.iter().filter(|(_, b)| b.depth < PLAIN).map(|(e, _)| *e).fold(f64::INFINITY, f64::min);
     let (_, near) = best(found[..found.len() - FASTER_LINKS.len()].to_vec())?;
-    let closer: Vec<Bucket> =
-        (-4..=4).map(|d| Bucket { depth: near.depth * 1.12f64.powi(d), ..near }).collect();
-    let (least, Bucket { depth, .. }) = best(errors_of(&closer))?;
+    let (mut least, mut at) = (f64::INFINITY, near);
+    for step in CLOSER {
+        let closer: Vec<Bucket> =
+            (-4..=4).map(|d| Bucket { depth: at.depth * step.powi(d), ..near }).collect();
+        (least, at) = best(errors_of(&closer))?;
+        if at.depth * (step - 1.0) < PACKET {
+            break;
+        }
+    }
+    let depth = at.depth;
     let longest = PAUSE.max(range);
     let took: f64 = passages.windows(2).map(|w| (w[1].done - w[0].done).clamp(0.0, longest)).sum();
     // what left while packets waited is the rate; the one that foretells delays best is only as fine as the search
@@ -267,6 +282,9 @@ fn passages(series: &Series) -> Vec<Passage> {
     series.packets.iter().filter(|p| !p.lost).take(ENOUGH).map(passage).collect()
 }
 
+/// Seconds that a stretch lasts at least: a tick of most senders' clocks, a millisecond at either end, is a few hundredths of it.
+const LASTS: f64 = 0.04;
+
 /// Stretches of time in which packets waited throughout: bytes that left, and how long it took.
 fn stretches(passages: &[Passage], mark: f64) -> Vec<(f64, f64)> {
     const PACKETS: usize = 20;
@@ -286,7 +304,7 @@ fn stretches(passages: &[Passage], mark: f64) -> Vec<(f64, f64)> {
             Some(start) => {
                 bytes += f64::from(p.bytes);
                 n += 1;
-                if n >= PACKETS && p.done > start {
+                if n >= PACKETS && p.done - start >= LASTS {
                     out.push((bytes, p.done - start));
                     (from, bytes, n) = (Some(p.done), 0.0, 0);
                 }

@@ -45,7 +45,8 @@ const MORE: (f64, f64) = (2.0, 0.01);
 const AROUND: [f64; 2] = [0.002, 0.0005];
 const ASIDE: i32 = 4;
 
-/// How far the first rate tried for an end of the interval is away, by how much each is farther than the one before, and how many.
+/// How far the ends of the interval are from the rate at least, by how much each rate tried for them is farther away than the one
+/// before, and how many are.
 const FIRST: f64 = 1e-4;
 const FARTHER: f64 = 1.7;
 const FARTHEST: usize = 28;
@@ -69,10 +70,10 @@ pub fn fit(steps: &[Step], largest: f64, near: &[f64]) -> Option<Steady> {
     }
     let (fewest, mut bucket) = best.filter(|_| losses > 0.0)?;
     let allowed = fewest + MORE.0 + MORE.1 * losses;
-    let mut interval = [bucket.rate; 2];
+    let mut interval = [bucket.rate / (1.0 + FIRST), bucket.rate * (1.0 + FIRST)];
     for (end, up) in interval.iter_mut().zip([false, true]) {
-        let mut step = FIRST;
-        for _ in 0..FARTHEST {
+        let mut step = FIRST * FARTHER;
+        for _ in 1..FARTHEST {
             let rate = if up { bucket.rate * (1.0 + step) } else { bucket.rate / (1.0 + step) };
             if tried.contradictions(rate).0 > allowed {
                 break;
