@@ -27,8 +27,8 @@ const STRAY: f64 = 0.9;
 const FEW: f64 = 0.83;
 
 /// The share of packets that contradict a bucket which nothing sets right, from which on a claim takes a clear lead: other traffic
-/// took tokens then, or it is none. In the wide sets short queues of fast links (6 to 30 kB, 100 to 400 Mbit/s) lead by up to 42 with
-/// shares above 0.3.
+/// took tokens then, or it is none. In the wide sets short queues of fast links (6 to 30 kB, 100 to 400 Mbit/s) lead by up to 43 with
+/// shares of 0.25 and more.
 const ASTRAY: f64 = 0.15;
 const CLEAR: f64 = 60.0;
 

@@ -19,7 +19,8 @@ pub struct Steady {
     pub interval: [f64; 2],
 }
 
-/// The share of contradictions up to which there is such a bucket. Of 1430 policed transfers of the wide set 1337 have 0.15 or less.
+/// The share of contradictions up to which there is such a bucket. Of 1322 policed transfers of the wide set whose
+/// bucket leads chance by 10 beyond its cost, 1289 have 0.15 or less.
 const FEW: f64 = 0.15;
 
 impl Steady {
@@ -83,7 +84,8 @@ pub fn fit(steps: &[Step], largest: f64, near: &[f64]) -> Option<Steady> {
         }
     }
     if interval[1] < interval[0] * LOOSE {
-        bucket = tried.contradictions(f64::midpoint(interval[0], interval[1])).1;
+        let (n, middle) = tried.contradictions(f64::midpoint(interval[0], interval[1]));
+        bucket = if n <= allowed { middle } else { bucket };
     }
     Some(Steady { bucket, astray: fewest / losses, interval })
 }
