@@ -348,9 +348,12 @@ impl FlowTable {
     /// Frees what is over, a few slots at a time.
     #[inline(never)]
     fn sweep(&mut self, ended: &mut impl FnMut(Box<Connection>)) {
-        let from = if self.hand < self.slots.len() { self.hand } else { 0 };
-        self.hand = self.slots.len().min(from + SWEEP);
-        for at in from..self.hand {
+        let slots = self.slots.len();
+        let from = self.hand.min(slots);
+        let to_end = from..slots.min(from + SWEEP);
+        let from_start = 0..(SWEEP - to_end.len()).min(from);
+        self.hand = if to_end.end < slots { to_end.end } else { from_start.end };
+        for at in to_end.chain(from_start) {
             let slot = &mut self.slots[at];
             if self.now > slot.until
                 && let Some(c) = &mut slot.connection
