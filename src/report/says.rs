@@ -177,6 +177,9 @@ fn p_value(p: f64) -> String {
     if p < 0.001 { "under 0.001".to_owned() } else { format!("{p:.3}") }
 }
 
+/// An interval whose ends differ by more than this factor does not name a rate.
+const VAGUE: f64 = 2.0;
+
 /// A cap in plain words.
 fn of_cap(f: &Finding, cap: Cap, c: &Summary, addresses: bool) -> String {
     let name = c.name().map_or_else(|| "a server".to_owned(), |n| Untrusted(n).to_string());
@@ -193,7 +196,11 @@ fn of_cap(f: &Finding, cap: Cap, c: &Summary, addresses: bool) -> String {
     let held = if f.level == Level::Possible { "may have been held" } else { "were held" };
     let held = if f.connections.len() == 1 { held.replace("were", "was") } else { held.to_owned() };
     let [low, high] = cap.interval_bps;
-    let rate = format!("{} ({} to {})", bits(cap.rate_bps), bits(low), bits(high));
+    let rate = if high > low * VAGUE {
+        format!("some rate between {} and {}", bits(low), bits(high))
+    } else {
+        format!("{} ({} to {})", bits(cap.rate_bps), bits(low), bits(high))
+    };
     let how = match (f.mechanism, cap.burst_bytes) {
         (Mechanism::Policed, Some(b)) => {
             format!("by dropping what exceeded it, after bursts of up to {}", bytes(b))
