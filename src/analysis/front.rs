@@ -42,12 +42,6 @@ pub(super) struct Share {
     pub(super) of: u32,
 }
 
-impl Share {
-    fn has(self, key: &Key) -> bool {
-        key.share(self.of) == self.nth
-    }
-}
-
 impl Front {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
@@ -88,6 +82,12 @@ impl Front {
         self.share.is_none_or(|s| s.nth == 0)
     }
 
+    /// Whether a connection is its own to take.
+    #[inline]
+    fn takes(&self, key: &Key) -> bool {
+        self.share.is_none_or(|s| key.share(s.of) == s.nth)
+    }
+
     /// Takes one frame; `over` gets the connections that are over by now.
     #[inline(always)]
     pub(super) fn push(&mut self, frame: &Frame<'_>, over: &mut impl FnMut(Over)) {
@@ -120,7 +120,7 @@ impl Front {
             self.push_dns_over_tcp(frame, ip, tcp);
         }
         let ends = Key::new(src, dst);
-        if self.share.is_none_or(|s| s.has(&ends.0)) {
+        if self.takes(&ends.0) {
             let segment = Segment::new(frame.number, frame.at, ip, tcp);
             let now = self.counts.last.unwrap_or(frame.at);
             self.table.push(&segment, ends, tcp, tunnelled, &mut |c| over((c, now)));
@@ -160,7 +160,7 @@ impl Front {
             }
             (Payload::Quoted(quoted), ip) => {
                 if let Some(ip) = ip
-                    && self.share.is_none_or(|s| s.has(&Key::new(quoted.src, quoted.dst).0))
+                    && self.takes(&Key::new(quoted.src, quoted.dst).0)
                 {
                     let (frame, at) = (frame.number, frame.at);
                     self.table.quoted(Notice { frame, at, from: ip.src, ttl: ip.ttl, quoted });

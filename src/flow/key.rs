@@ -23,13 +23,12 @@ impl Key {
     /// The key of a packet, and whether its source is the lower endpoint.
     #[inline]
     pub fn new(src: Endpoint, dst: Endpoint) -> (Self, bool) {
-        let (s, d, from_low) = if let (IpAddr::V4(s), IpAddr::V4(d)) = (src.addr, dst.addr) {
+        let (s, d) = (number(src.addr), number(dst.addr));
+        let from_low = if let (IpAddr::V4(s), IpAddr::V4(d)) = (src.addr, dst.addr) {
             let place = |addr: Ipv4Addr, port: u16| u64::from(addr.to_bits()) << 16 | u64::from(port);
-            let mapped = |addr: Ipv4Addr| MAPPED | u128::from(addr.to_bits());
-            (mapped(s), mapped(d), place(s, src.port) <= place(d, dst.port))
+            place(s, src.port) <= place(d, dst.port)
         } else {
-            let (s, d) = (number(src.addr), number(dst.addr));
-            (s, d, s < d || s == d && src.port <= dst.port)
+            s < d || s == d && src.port <= dst.port
         };
         let ports = |a: u16, b: u16| u32::from(a) << 16 | u32::from(b);
         let v6 = src.addr.is_ipv6();
@@ -81,7 +80,7 @@ impl Hash for Key {
 #[inline]
 fn number(addr: IpAddr) -> u128 {
     match addr {
-        IpAddr::V4(a) => a.to_ipv6_mapped().to_bits(),
+        IpAddr::V4(a) => MAPPED | u128::from(a.to_bits()),
         IpAddr::V6(a) => a.to_bits(),
     }
 }

@@ -377,6 +377,24 @@ mod tests {
         assert_eq!(frame(&on(LinkType::RAW, &bytes)).payload, Payload::Stopped(Stop::TooDeep));
     }
 
+    #[test]
+    fn tunnels_are_walked_as_deep_as_is_said() {
+        const TO_IP: usize = 4; // the link type, Ethernet, its type, IP
+        for tunnels in 0..2 * MAX_LAYERS {
+            let mut data = vec![0; 12];
+            data.extend([0x08, 0x00]);
+            for n in (0..=tunnels).rev() {
+                let mut header = [0; 20];
+                header[0] = 0x45;
+                header[9] = if n > 0 { protocol::IPIP } else { protocol::UDP };
+                data.extend(header);
+            }
+            data.extend([0; 8]);
+            let packet = frame(&on(LinkType::ETHERNET, &data));
+            assert_eq!(packet.payload == Payload::Stopped(Stop::TooDeep), tunnels + TO_IP > MAX_LAYERS);
+        }
+    }
+
     proptest! {
         /// The straight way reads what the walk reads, and takes all sound TCP in Ethernet.
         #[test]
